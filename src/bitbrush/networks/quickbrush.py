@@ -1,0 +1,104 @@
+"""quickbrush: our own one-bit network, made for painting.
+
+A float stem at full resolution, then four stages of one-bit residual blocks at 1/2, 1/4, 1/8 and
+1/16. Every stage is entered through a blur and a small float 1x1 convolution, so that no grid is
+born from striding. It is trained so that VGG-19's features are linear in its taps; whoever matches
+mean and covariance of the taps then matches those of VGG-19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..layers import BlurPool2d, QuantConv2d
+from ..quantizers import Estimator, Sign
+from .taps import Network, Tap
+
+CLIP = 1.25
+WIDTHS = (64, 128, 192, 256)
+BLOCKS = (1, 3, 3, 3)
+
+
+class Block(nn.Module):
+    """x + BN(relu(one-bit 3x3 convolution of sign(x)))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = QuantConv2d(
+            channels,
+            channels,
+            3,
+            padding=1,
+            input_quantizer=Sign(Estimator("approx")),
+            kernel_quantizer=Sign(Estimator("ste", CLIP)),
+            pad_value=1.0,
+            clip=CLIP,
+        )
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.norm(functional.relu(self.conv(x)))
+        return result
+
+
+class Transition(nn.Module):
+    """Halves the map and changes its width: blur, float 1x1 convolution, batch norm."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.blur = BlurPool2d(channels_in, "replicate")
+        self.conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.norm(self.conv(self.blur(x)))
+        return result
+
+
+class QuickBrush(Network):
+    """The network; see the module's text.
+
+    Args:
+        stem: channels of the stem.
+        widths: channels of each stage, multiples of 64.
+        blocks: residual blocks of each stage, at least one.
+    """
+
+    def __init__(
+        self,
+        name: str = "quickbrush",
+        stem: int = 32,
+        widths: Sequence[int] = WIDTHS,
+        blocks: Sequence[int] = BLOCKS,
+    ) -> None:
+        taps = {"stem": Tap(stride=1)}
+        for stage, count in enumerate(blocks, 1):
+            for block in range(1, count + 1):
+                taps[f"stage{stage}.block{block}"] = Tap(stride=2**stage)
+        super().__init__(name, taps)
+        # relu before the batch norm: the tap is then an affine map of a rectified convolution,
+        # in which VGG's own first layer is nearly linear.
+        self.stem = nn.Conv2d(3, stem, 3, padding=1, padding_mode="replicate")
+        self.stem_norm = nn.BatchNorm2d(stem)
+        self.transitions = nn.ModuleList(
+            Transition(before, after)
+            for before, after in zip((stem, *widths[:-1]), widths, strict=True)
+        )
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(width) for _ in range(count))
+            for width, count in zip(widths, blocks, strict=True)
+        )
+
+    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        x = self.stem_norm(functional.relu(self.stem(x)))
+        yield "stem", x
+        for index, (transition, stage) in enumerate(
+            zip(self.transitions, self.stages, strict=True), 1
+        ):
+            x = transition(x if index == 1 else functional.relu(x))
+            for block, layer in enumerate(stage, 1):  # type: ignore[arg-type]
+                x = layer(x)
+                yield f"stage{index}.block{block}", x

@@ -1,0 +1,136 @@
+"""How a network hands out named features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import InputError, unknown_name
+from ..layers import QUANTIZED_LAYERS
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where in a network features are taken.
+
+    Attributes:
+        stride: pixels of the picture for one of the tap, along each axis; 0 for logits.
+        smallest: the shortest side in pixels of a picture that reaches this tap.
+        size: the only height and width in pixels that this tap exists at, or None.
+    """
+
+    stride: int
+    smallest: int = 32
+    size: int | None = None
+
+
+class Network(nn.Module):
+    """A network whose real-valued features are handed out by name.
+
+    A family implements `walk`, which yields (tap name, value) in the order of `taps`, for a
+    picture that has been normalised and padded. It is a generator, so nothing beyond the deepest
+    tap asked for is computed.
+
+    Attributes:
+        name: its name in the registry.
+        taps: every tap by name, from the picture to the deepest.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        name: str,
+        taps: Mapping[str, Tap],
+        *,
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
+        multiple: int = 1,
+    ) -> None:
+        """Args:
+        mean, std: of RGB in [0, 1]; the picture enters as (image - mean) / std.
+        multiple: height and width are padded up to multiples of this many pixels, by
+            repeating the last row and column, and taps cropped to ceil(size / stride).
+        """
+        super().__init__()
+        self.name = name
+        self.taps = dict(taps)
+        self.multiple = multiple
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yields each tap's name and value, for the normalised picture [N, 3, H, W]."""
+        raise NotImplementedError
+
+    def forward(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
+        """The values of the taps, in the network's order.
+
+        Args:
+            image: RGB [N, 3, H, W] in [0, 1], float.
+            taps: names, at least one.
+        Returns:
+            for each name its map [N, C, H', W'], or logits [N, classes].
+        Raises:
+            InputError: an unknown tap, a picture that is too small for one, or of another shape.
+        """
+        wanted = set(taps)
+        self._check(image, wanted)
+        height, width = image.shape[-2:]
+        right, bottom = -width % self.multiple, -height % self.multiple
+        x = (image - self.mean) / self.std
+        if right or bottom:
+            x = functional.pad(x, (0, right, 0, bottom), mode="replicate")
+        found: dict[str, Tensor] = {}
+        for name, value in self.walk(x):
+            if name in wanted:
+                stride = self.taps[name].stride
+                if stride and (right or bottom):
+                    value = value[..., : -(-height // stride), : -(-width // stride)]
+                found[name] = value
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def _check(self, image: Tensor, wanted: set[str]) -> None:
+        if image.dim() != 4 or image.shape[1] != 3:
+            raise InputError(f"a network takes RGB [N, 3, H, W], not {list(image.shape)}")
+        if not wanted:
+            raise InputError("ask for at least one tap")
+        height, width = image.shape[-2:]
+        for name in sorted(wanted):
+            if name not in self.taps:
+                raise unknown_name(f"tap of {self.name}", name, self.taps)
+            tap = self.taps[name]
+            if tap.size is not None and (height, width) != (tap.size, tap.size):
+                raise InputError(
+                    f"{name} of {self.name} exists at {tap.size}x{tap.size} px only, "
+                    f"not at {width}x{height}"
+                )
+            if min(height, width) < tap.smallest:
+                raise InputError(
+                    f"a picture of {width}x{height} px is too small for {name} of {self.name}: "
+                    f"the smallest is {tap.smallest} px"
+                )
+
+    def settle(self) -> Network:
+        """Makes the network ready for use: evaluation mode, weights quantized once and frozen."""
+        for module in self.modules():
+            if isinstance(module, QUANTIZED_LAYERS):
+                module.settle()
+        self.requires_grad_(False)
+        return self.eval()
+
+    def constrain(self) -> None:
+        """Clips the latent weights of every quantized layer; call after each training step."""
+        for module in self.modules():
+            if isinstance(module, QUANTIZED_LAYERS):
+                module.constrain()

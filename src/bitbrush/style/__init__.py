@@ -1,0 +1,1 @@
+"""Painting: statistics, losses, canvases and the loop."""

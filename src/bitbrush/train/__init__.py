@@ -1,0 +1,1 @@
+"""Training: data, optimisers and recipes."""
