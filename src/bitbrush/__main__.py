@@ -1,0 +1,5 @@
+"""`python -m bitbrush` is `bitbrush`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,21 @@
+"""The entry point: gathers the commands and runs the one that was asked for."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import typer.main
+
+from .app import app, install_signals
+
+
+def main() -> NoReturn:
+    """Runs `bitbrush` with the process's arguments and ends the process."""
+    install_signals()
+    # Not app(), which would hand errors to typer's own display first.
+    typer.main.get_command(app).main()
+    raise AssertionError("the group ends the process")
+
+
+if __name__ == "__main__":
+    main()

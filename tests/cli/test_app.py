@@ -1,0 +1,183 @@
+"""Exit codes and error lines of the command line, on an application with commands made to fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bitbrush import __version__
+from bitbrush.cli import progress as progress_module
+from bitbrush.cli.app import Group, Terminated, options
+from bitbrush.cli.progress import progress
+from bitbrush.errors import InputError, PaintingError
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def run_failing(failure: Callable[[], object], *arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of an application whose command calls `failure`."""
+    app = typer.Typer(cls=Group, add_completion=False, pretty_exceptions_enable=False)
+    below = typer.Typer()
+    app.add_typer(below, name="below")
+
+    @app.callback()
+    def top() -> None: ...
+
+    @app.command()
+    def work(size: int = 8) -> None:
+        failure()
+
+    @below.command()
+    def deep() -> None:
+        failure()
+
+    result = CliRunner().invoke(app, list(arguments) or ["work"])
+    return result.exit_code, result.stderr
+
+
+def raising(error: BaseException) -> Callable[[], object]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("no such thing;\n try another"), 2, "bitbrush: no such thing; try another\n"),
+        (PaintingError("the loss is no number"), 1, "bitbrush: the loss is no number\n"),
+        (KeyboardInterrupt(), 130, "bitbrush: interrupted\n"),
+        (Terminated(), 143, "bitbrush: terminated\n"),
+        (OSError(28, "No space left on device"), 2, "bitbrush: No space left on device\n"),
+        (
+            PermissionError(13, "Permission denied", "a.png"),
+            2,
+            "bitbrush: Permission denied: a.png\n",
+        ),
+        (MemoryError(), 2, "bitbrush: not enough memory; try a smaller --size\n"),
+        (
+            ZeroDivisionError("by zero"),
+            1,
+            "bitbrush: unexpected ZeroDivisionError: by zero; "
+            "run again with --debug for the traceback\n",
+        ),
+        (BrokenPipeError(32, "Broken pipe"), 0, ""),
+        (typer.Exit(3), 3, ""),
+    ],
+)
+def test_every_failure_is_one_line_and_its_code(error: BaseException, code: int, line: str) -> None:
+    assert run_failing(raising(error)) == (code, line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--bogus"], "--bogus"),
+        (["wrok"], "work"),
+        (["work", "--size", "big"], "--size"),
+        (["work", "--size"], "--size"),
+        (["work", "surplus"], "surplus"),
+        (["below"], "command"),
+    ],
+)
+def test_a_usage_error_is_one_line_and_code_2(arguments: list[str], said: str) -> None:
+    code, line = run_failing(lambda: None, *arguments)
+    assert code == 2
+    assert line.startswith("bitbrush: ") and said in line and line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--debug", "work"], ["work", "--debug"], ["below", "deep", "--debug"]]
+)
+def test_debug_shows_the_traceback_wherever_it_is_said(arguments: list[str]) -> None:
+    code, text = run_failing(raising(InputError("no")), *arguments)
+    assert code == 2
+    assert "Traceback" in text and text.endswith("bitbrush: no\n")
+
+
+def test_options_hold_for_one_run_only() -> None:
+    seen: list[bool] = []
+    for arguments in (["--quiet", "work"], ["work"], ["work", "--quiet"]):
+        assert run_failing(lambda: seen.append(options.quiet), *arguments) == (0, "")
+    assert seen == [True, False, True]
+
+
+def bitbrush(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bitbrush", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        command, env=environment, text=True, stderr=subprocess.PIPE, **settings
+    )
+
+
+def test_version_is_accepted_after_a_command() -> None:
+    for arguments in (["--version"], ["show", "--version"]):
+        result = bitbrush(*arguments, stdout=subprocess.PIPE)
+        assert (result.returncode, result.stdout) == (0, f"bitbrush {__version__}\n")
+
+
+def test_help_does_not_import_torch() -> None:
+    # A second for `bitbrush --help` is possible only without torch, which takes longer alone.
+    code = (
+        "import sys\n"
+        "from bitbrush.cli import main\n"
+        "sys.argv = ['bitbrush', '--help']\n"
+        "try:\n"
+        "    main.main()\n"
+        "finally:\n"
+        "    heavy = {'torch', 'numpy', 'numba', 'PIL'} & sys.modules.keys()\n"
+        "    assert not heavy, heavy\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Usage: bitbrush" in result.stdout
+
+
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        result = bitbrush("--version", stdout=full)
+    assert (result.returncode, result.stderr) == (2, "bitbrush: No space left on device\n")
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        result = bitbrush("--version", stdout=closed)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_progress_is_one_line_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with progress("painting", 4) as shown:
+        shown.update(3, "loss 0.5")
+    text = capsys.readouterr().err
+    assert text.startswith("painting: 75 %, ") and text.endswith("loss 0.5\n")
+    monkeypatch.setattr(progress_module.options, "quiet", True)
+    with progress("painting", 4) as shown:
+        shown.update(3)
+    assert capsys.readouterr().err == ""
+
+
+def test_progress_is_a_bar_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress("painting", 4) as shown:
+        shown.update(2, "loss 0.5")
+    text = capsys.readouterr().err
+    assert "painting" in text and "50%" in text and "loss 0.5" in text
