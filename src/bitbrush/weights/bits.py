@@ -1,0 +1,247 @@
+"""Our own weight file: one safetensors file in which a one-bit weight takes one bit.
+
+A layer whose kernel is a sign is stored as `<layer>.weight.bits`, one bit a weight, the lowest bit
+of a byte first, in the C order of the weight tensor, 1 for +1; the last byte is filled with zeros.
+Where the quantizer scales, `<layer>.weight.scale` holds its magnitudes, one for each filter or one
+for the layer. Everything else is stored under its own name as float.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import struct
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..errors import InputError
+from ..layers import QUANTIZED_LAYERS, QuantConv2d, QuantLinear
+from ..networks.taps import Network
+from ..quantizers import MagnitudeAwareSign, Sign, XnorScale
+
+FORMAT = "bitbrush-1"
+"""What `format` in the metadata of a file says; a later layout gets a later number."""
+
+HALF_MAX = 65504.0
+HALF_MIN_NORMAL = 2.0**-14
+
+
+def save_network(
+    network: Network, path: Path | str, metadata: Mapping[str, str], *, half: bool = False
+) -> None:
+    """Writes a network's weights; a reader sees the old file or the whole new one.
+
+    Args:
+        network: latent or settled; what is stored is the quantized kernel.
+        path: the file to write or replace.
+        metadata: strings to keep beside the weights, such as source, source-sha256, licence.
+            `format` and `network` are filled in.
+        half: store the float arrays of two dimensions and more as float16. Vectors (batch norm,
+            biases, scales) stay float32: they weigh nothing, and a variance may exceed 65504.
+    Raises:
+        InputError: a weight is not finite, or the file cannot be written.
+    """
+    quantized = quantized_layers(network)
+    packed = packed_layers(network)
+    arrays: dict[str, Tensor] = {}
+    for name, value in _stored_state(network):
+        value = (quantized[name].kernel() if name in quantized else value).detach().cpu()
+        if not torch.isfinite(value).all():
+            raise InputError(f"{name} of {network.name} holds values that are no finite numbers")
+        if name not in packed:
+            fits = half and value.dim() > 1 and _fits_half(value)
+            arrays[name] = value.to(torch.float16 if fits else torch.float32).contiguous()
+        else:
+            arrays[f"{name}.bits"] = pack_signs(value)
+            if (scales := scale_count(packed[name])) is not None:
+                arrays[f"{name}.scale"] = value.abs().flatten()[:: value.numel() // scales].clone()
+    text = {str(key): str(value) for key, value in metadata.items()}
+    text |= {"format": FORMAT, "network": network.name}
+    write_atomically(Path(path), _with_metadata(save(arrays), text))
+
+
+def read_network_file(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The arrays of a file as they are stored, and its metadata.
+
+    The header is checked against the file's length before anything is allocated.
+
+    Raises:
+        InputError: no such file, not a weight file of ours, truncated or damaged.
+    """
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            if metadata.get("format") != FORMAT:
+                raise InputError(f"{path} is not a bitbrush weight file ({FORMAT})")
+            arrays: dict[str, Tensor] = {}
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                dtype = file.get_slice(name).get_dtype()
+                if dtype not in ("F16", "F32", "U8"):
+                    raise InputError(f"{path} is damaged: {name} is stored as {dtype}")
+                arrays[name] = file.get_tensor(name)
+    except SafetensorError as error:
+        raise InputError(f"{path} is no weight file, or damaged: {_one_line(error)}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    return arrays, metadata
+
+
+@torch.no_grad()
+def load_into(network: Network, state: Mapping[str, Tensor]) -> None:
+    """Gives a network the weights of a file; every one must be there and have its shape.
+
+    A one-bit kernel becomes scale times sign, which its quantizer leaves as it is but for the
+    rounding of a mean. In a layer that was settled before, it is kept to the last bit.
+
+    Args:
+        network: of the kind that the file was written from, latent or settled.
+        state: arrays as `read_network_file` gives them. float16 becomes float32.
+    Raises:
+        InputError: missing, superfluous or misshapen arrays, or values that are not finite.
+    """
+    expected = expected_shapes(network)
+    missing, extra = expected.keys() - state.keys(), state.keys() - expected.keys()
+    if missing or extra:
+        what = f"lacks {min(missing)!r}" if missing else f"has {min(extra)!r}, which is no part"
+        raise InputError(f"the file does not fit {network.name}: it {what}")
+    for name, shape in expected.items():
+        value = state[name]
+        if tuple(value.shape) != shape:
+            raise InputError(
+                f"the file does not fit {network.name}: {name} is {list(value.shape)}, "
+                f"not {list(shape)}"
+            )
+        if (value.dtype == torch.uint8) != name.endswith(".weight.bits"):
+            raise InputError(f"the file is damaged: {name} is stored as {value.dtype}")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise InputError(f"the file is damaged: {name} holds values that are no finite numbers")
+    packed = packed_layers(network)
+    for name, target in _stored_state(network):
+        if (layer := packed.get(name)) is None:
+            target.copy_(state[name])
+            continue
+        signs = unpack_signs(state[f"{name}.bits"], tuple(target.shape))
+        if (scales := scale_count(layer)) is not None:
+            scale = state[f"{name}.scale"].float()
+            signs *= scale.view(scales, *[1] * (target.dim() - 1))
+        target.copy_(signs)
+    for name, buffer in network.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            buffer.zero_()
+
+
+def expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every array in a file of this network. Works on the meta device."""
+    packed = packed_layers(network)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, value in _stored_state(network):
+        if (layer := packed.get(name)) is None:
+            shapes[name] = tuple(value.shape)
+            continue
+        shapes[f"{name}.bits"] = (-(-value.numel() // 8),)
+        if (scales := scale_count(layer)) is not None:
+            shapes[f"{name}.scale"] = (scales,)
+    return shapes
+
+
+def quantized_layers(network: Network) -> dict[str, QuantConv2d | QuantLinear]:
+    """The layers that may quantize their kernel, by the name of their weight."""
+    return {
+        f"{name}.weight": module
+        for name, module in network.named_modules()
+        if isinstance(module, QUANTIZED_LAYERS)
+    }
+
+
+def packed_layers(network: Network) -> dict[str, QuantConv2d | QuantLinear]:
+    """Those whose kernel is a sign or a scaled sign, by the name of their weight."""
+    return {
+        name: layer
+        for name, layer in quantized_layers(network).items()
+        if isinstance(layer.kernel_quantizer, Sign | MagnitudeAwareSign | XnorScale)
+    }
+
+
+def scale_count(layer: QuantConv2d | QuantLinear) -> int | None:
+    """How many magnitudes the layer's kernel quantizer has: None without a scale."""
+    quantizer = layer.kernel_quantizer
+    if isinstance(quantizer, Sign):
+        return None
+    per_filter = not isinstance(quantizer, MagnitudeAwareSign) or quantizer.per_filter
+    return layer.weight.shape[0] if per_filter else 1
+
+
+def pack_signs(weight: Tensor) -> Tensor:
+    """uint8 [ceil(n / 8)] with one bit for each of the n weights: 1 where w >= 0."""
+    bits = (weight.flatten() >= 0).to(torch.uint8)
+    padded = torch.zeros(-(-bits.numel() // 8) * 8, dtype=torch.uint8)
+    padded[: bits.numel()] = bits
+    places = torch.arange(8, dtype=torch.uint8)
+    return (padded.view(-1, 8) << places).sum(1, dtype=torch.uint8)
+
+
+def unpack_signs(packed: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """-1 and +1 as float32 of that shape, from what `pack_signs` gave."""
+    places = torch.arange(8, dtype=torch.uint8)
+    bits = (packed.view(-1, 1) >> places) & 1
+    return bits.flatten()[: math.prod(shape)].view(shape).float() * 2 - 1
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file beside its place and moves it there, making the folder where missing.
+
+    Raises:
+        InputError: the file cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _stored_state(network: Network) -> Iterator[tuple[str, Tensor]]:
+    """The state dict without batch norm's counters, which only training reads."""
+    for name, value in network.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            yield name, value
+
+
+def _with_metadata(file: bytes, metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file with metadata in sorted order.
+
+    safetensors writes metadata in an order that differs from call to call; the same network is to
+    give the same bytes, since paintings name their weights by hash.
+    """
+    (length,) = struct.unpack_from("<Q", file)
+    header = {"__metadata__": dict(sorted(metadata.items()))} | json.loads(file[8 : 8 + length])
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + file[8 + length :]
+
+
+def _fits_half(value: Tensor) -> bool:
+    size = value.abs()
+    # A few tiny weights may round to nothing, but not an array that is tiny as a whole.
+    return bool(size.max() <= HALF_MAX) and bool(size.max() >= HALF_MIN_NORMAL)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
