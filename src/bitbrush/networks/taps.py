@@ -134,3 +134,60 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, QUANTIZED_LAYERS):
                 module.constrain()
+
+
+def check_state(
+    state: Mapping[str, Tensor], network: Network, names: Mapping[str, str] | None = None
+) -> None:
+    """Whether these are exactly the network's parameters and statistics, so that they will load.
+
+    The step counters of batch norms may be left out: they have no part in a prediction.
+
+    Args:
+        state: a state dict.
+        names: what the user's file calls a parameter, where it does not use the network's name.
+    Raises:
+        InputError: an array is missing, left over, of another shape, or holds no floats; the first
+            such array is named.
+    """
+    names = names or {}
+    wanted = {
+        key: value
+        for key, value in network.state_dict().items()
+        if key in state or not key.endswith(".num_batches_tracked")
+    }
+    problems = [f"{names.get(key, key)} is missing" for key in wanted if key not in state]
+    problems += [f"{key} is no part of it" for key in state if key not in wanted]
+    for key in (key for key in wanted if key in state):
+        name, value, target = names.get(key, key), state[key], wanted[key]
+        if value.shape != target.shape:
+            problems.append(f"{name} has shape {list(value.shape)}, not {list(target.shape)}")
+        elif value.is_floating_point() != target.is_floating_point():
+            problems.append(f"{name} holds {value.dtype}, not {target.dtype}")
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise InputError(f"these weights are not for {network.name}: {problems[0]}{more}")
+
+
+def renamed(
+    arrays: Mapping[str, Tensor], layers: Mapping[str, str], network: Network
+) -> dict[str, Tensor]:
+    """Another project's state dict as the network's own.
+
+    Args:
+        arrays: by the other project's names, "layer.parameter"; any float type.
+        layers: for each of its layers the network's name.
+    Returns:
+        the same in float32, by the network's names, checked.
+    Raises:
+        InputError: as `check_state`, with the other project's names.
+    """
+    theirs = {ours: layer for layer, ours in layers.items()}
+    names = {}
+    for key in network.state_dict():
+        layer, _, parameter = key.rpartition(".")
+        names[key] = f"{theirs.get(layer, layer)}.{parameter}"
+    ours = {name: key for key, name in names.items()}
+    state = {ours.get(name, name): value for name, value in arrays.items()}
+    check_state(state, network, names)
+    return {key: value.to(torch.float32) for key, value in state.items()}

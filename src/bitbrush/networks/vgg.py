@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..layers import Pool2d, PoolKind
-from .taps import IMAGENET_MEAN, IMAGENET_STD, Network, Tap
+from .taps import IMAGENET_MEAN, IMAGENET_STD, Network, Tap, renamed
 
 VGG16 = (2, 2, 3, 3, 3)
 VGG19 = (2, 2, 4, 4, 4)
@@ -37,7 +37,7 @@ class Vgg(Network):
         widths: Sequence[int] = WIDTHS,
         *,
         colour_conv: bool = False,
-        padding_mode: str = "zeros",
+        padding_mode: Literal["zeros", "reflect"] = "zeros",
         classes: int | None = None,
         pooling: PoolKind = "max",
     ) -> None:
@@ -121,28 +121,36 @@ def from_torchvision(arrays: Mapping[str, Tensor], network: Network) -> dict[str
     """torchvision's `features.N` and `classifier.N` as this module's parameters.
 
     Args:
-        arrays: a torchvision state dict.
+        arrays: a torchvision state dict; any float type, given back as float32.
         network: a Vgg that they are for.
+    Raises:
+        InputError: an array is missing, has another shape, or is left over.
     """
-    convs = sorted({int(key.split(".")[1]) for key in arrays if key.startswith("features.")})
-    layers = [tap for tap in network.taps if tap != "logits"]
-    names = {f"features.{index}": f"convs.{tap}" for index, tap in zip(convs, layers, strict=False)}
-    names |= {f"classifier.{index}": f"classifier.{n}" for n, index in enumerate((0, 3, 6))}
-    return _renamed(arrays, names)
+    names: dict[str, str] = {}
+    index = 0
+    for tap in network.taps:
+        if tap == "logits":
+            names |= {f"classifier.{at}": f"classifier.{n}" for n, at in enumerate((0, 3, 6))}
+            continue
+        # A convolution and its relu take two places, the pool before each further stage one.
+        index += tap.endswith("_1") and tap != "relu1_1"
+        names[f"features.{index}"] = f"convs.{tap}"
+        index += 2
+    return renamed(arrays, names, network)
 
 
 def from_converted(arrays: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
-    """conv0, conv11 or conv1_1, … of the two converted files as this module's parameters."""
+    """conv0, conv11 or conv1_1, … of the two converted files as this module's parameters.
+
+    Args:
+        arrays: of one of the files; any float type, given back as float32.
+        network: a Vgg with a colour convolution that they are for.
+    Raises:
+        InputError: an array is missing, has another shape, or is left over.
+    """
     names = {"conv0": "colour"}
+    underscored = any("_" in key for key in arrays)
     for tap in network.taps:
         digits = tap.removeprefix("relu")
-        names[f"conv{digits}"] = names[f"conv{digits.replace('_', '')}"] = f"convs.{tap}"
-    return _renamed(arrays, names)
-
-
-def _renamed(arrays: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
-    renamed = {}
-    for key, value in arrays.items():
-        layer, _, parameter = key.rpartition(".")
-        renamed[f"{names.get(layer, layer)}.{parameter}"] = value.to(torch.float32)
-    return renamed
+        names[f"conv{digits if underscored else digits.replace('_', '')}"] = f"convs.{tap}"
+    return renamed(arrays, names, network)
