@@ -2,4 +2,25 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .weights.loading import load_network as load_network
+
 __version__ = "0.1.0"
+
+_HOMES = {"load_network": "weights.loading"}
+"""Where each public name lives. They are imported on first use, since torch takes a second."""
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -80,6 +80,7 @@ def test_a_settled_network_gets_the_same_numbers(tiny: Tiny, tmp_path: Path) -> 
     path = tmp_path / "tiny.safetensors"
     save_network(tiny, path, {"licence": "MIT"})
     arrays, metadata = read_network_file(path)
+    assert len(metadata.pop("content-sha256")) == 64
     assert metadata == {"format": "bitbrush-1", "network": "tiny", "licence": "MIT"}
     again = Tiny()
     again.settle()
@@ -193,6 +194,16 @@ def test_truncated_anywhere_is_refused(tiny: Tiny, tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(InputError):
             read_network_file(path)
+
+
+def test_one_flipped_bit_is_noticed(tiny: Tiny, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_network(tiny, path, {})
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        read_network_file(path)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ for the layer. Everything else is stored under its own name as float.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -43,7 +44,7 @@ def save_network(
         network: latent or settled; what is stored is the quantized kernel.
         path: the file to write or replace.
         metadata: strings to keep beside the weights, such as source, source-sha256, licence.
-            `format` and `network` are filled in.
+            `format`, `network` and `content-sha256`, by which damage is seen, are filled in.
         half: store the float arrays of two dimensions and more as float16. Vectors (batch norm,
             biases, scales) stay float32: they weigh nothing, and a variance may exceed 65504.
     Raises:
@@ -88,6 +89,11 @@ def read_network_file(path: Path | str) -> tuple[dict[str, Tensor], dict[str, st
                 if dtype not in ("F16", "F32", "U8"):
                     raise InputError(f"{path} is damaged: {name} is stored as {dtype}")
                 arrays[name] = file.get_tensor(name)
+        with path.open("rb") as content:
+            content.seek(8 + int.from_bytes(content.read(8), "little"))
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if metadata.get("content-sha256") != digest:
+            raise InputError(f"{path} is damaged: its content is not what was written")
     except SafetensorError as error:
         raise InputError(f"{path} is no weight file, or damaged: {_one_line(error)}") from error
     except OSError as error:
@@ -225,13 +231,15 @@ def _stored_state(network: Network) -> Iterator[tuple[str, Tensor]]:
 
 
 def _with_metadata(file: bytes, metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file with metadata in sorted order.
+    """A safetensors file with metadata in sorted order, and the SHA-256 of what follows the header.
 
     safetensors writes metadata in an order that differs from call to call; the same network is to
     give the same bytes, since paintings name their weights by hash.
     """
     (length,) = struct.unpack_from("<Q", file)
-    header = {"__metadata__": dict(sorted(metadata.items()))} | json.loads(file[8 : 8 + length])
+    digest = hashlib.sha256(memoryview(file)[8 + length :]).hexdigest()
+    text_items = sorted((dict(metadata) | {"content-sha256": digest}).items())
+    header = {"__metadata__": dict(text_items)} | json.loads(file[8 : 8 + length])
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + file[8 + length :]

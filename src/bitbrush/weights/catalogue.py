@@ -1,0 +1,161 @@
+"""Which networks have public weights: where, under which hash and licence, for which input.
+
+Published accuracy stands in the registry of networks. A network without an entry has no public
+download in a form that can be imported; its weights come with bitbrush or from a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..networks.registry import network_spec
+
+_CROP = "RGB, centre crop of 224/256 of the short side, bicubic to 224, ImageNet mean and deviation"
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One file that its authors published.
+
+    Attributes:
+        network: name in the registry.
+        url: where its authors host it.
+        sha256: SHA-256 in hex; only its first digits where `whole` is False.
+        whole: whether all 64 digits are known.
+        licence: of the weights, as its authors state it.
+        source: the project it belongs to.
+        preprocessing: what the published accuracy was measured with.
+    """
+
+    network: str
+    url: str
+    sha256: str
+    licence: str
+    source: str
+    preprocessing: str
+    whole: bool = True
+
+    @property
+    def file_name(self) -> str:
+        """The file's name at its source."""
+        return self.url.rpartition("/")[2]
+
+    def matches(self, digest: str) -> bool:
+        """Whether a file with this SHA-256 (64 hex digits) is the published one."""
+        return digest == self.sha256 if self.whole else digest.startswith(self.sha256)
+
+
+def _larq(network: str, release: str, file: str, sha256: str) -> PublishedWeights:
+    url = f"https://github.com/larq/zoo/releases/download/{release}/{file}"
+    return PublishedWeights(network, url, sha256, "Apache-2.0", "larq-zoo", _CROP)
+
+
+def _bmxnet(network: str, file: str, sha256: str) -> PublishedWeights:
+    url = f"https://raw.githubusercontent.com/hpi-xnor/BMXNet/master/smd_hpi/binary_models/{file}"
+    return PublishedWeights(
+        network,
+        url,
+        sha256,
+        "Apache-2.0",
+        "BMXNet",
+        "RGB 0..255 minus [123.68, 116.779, 103.939], 224x224",
+    )
+
+
+def _torchvision(network: str, file: str, sha256: str) -> PublishedWeights:
+    # torchvision puts eight digits into file names; the rest is known where others measured it.
+    return PublishedWeights(
+        network,
+        f"https://download.pytorch.org/models/{file}",
+        sha256,
+        "BSD-3-Clause",
+        "torchvision",
+        "RGB, bilinear to 256, centre crop of 224, ImageNet mean and deviation",
+        whole=len(sha256) == 64,
+    )
+
+
+CATALOGUE: dict[str, PublishedWeights] = {
+    entry.network: entry
+    for entry in (
+        _larq(
+            "quicknet",
+            "quicknet-v0.2.1",
+            "quicknet_weights.h5",
+            "7b4fa94f5241c7aad3412ca42b5db6517dbc4847cff710cb82be10c2f83bc0be",
+        ),
+        _larq(
+            "quicknet-large",
+            "quicknet_large-v0.2.1",
+            "quicknet_large_weights.h5",
+            "6bf778e243466c678d6da0e3a91c77deec4832460046fca9e6ac8ae97a41299c",
+        ),
+        _larq(
+            "quicknet-xl",
+            "quicknet_xl-v0.1.1",
+            "quicknet_xl_weights.h5",
+            "19a41e753dbd4fbc3cbdaecd3627fb536ef55d64702996aae3875a8de3cf8073",
+        ),
+        _larq(
+            "quicknet-v1-small",
+            "quicknet-v1.0",
+            "quicknet_small_weights.h5",
+            "1ac3b07df7f5a911dd0b49febb2486428ddf1ca130297c403815dfae5a1c71a2",
+        ),
+        _larq(
+            "quicknet-v1",
+            "quicknet-v1.0",
+            "quicknet_weights.h5",
+            "8aba9e4e5f8d342faef04a0b2ae8e562da57dbb7d15162e8b3e091c951ba756c",
+        ),
+        _larq(
+            "quicknet-v1-large",
+            "quicknet-v1.0",
+            "quicknet_large_weights.h5",
+            "c5158e8a59147b31370becd937825f4db8a5cdf308314874f678f596629be45c",
+        ),
+        _larq(
+            "xnornet",
+            "xnornet-v0.2.0",
+            "xnornet_weights.h5",
+            "e6ba24f785655260ae76a2ef1fab520e3528243d9c8fac430299cd81dbeabe10",
+        ),
+        _larq(
+            "dorefanet",
+            "dorefanet-v0.1.0",
+            "dorefanet_weights.h5",
+            "645d7839d574faa3eeeca28f3115773d75da3ab67ff6876b4de12d10245ecf6a",
+        ),
+        _bmxnet(
+            "resnet18-bmxnet",
+            "binarized_imagenet-resnet18-64bit-0040.params",
+            "833c1077ed4ca85a7e9fa9643f95d6fd9964e0ffb1e2ce6511014cb975bbcc76",
+        ),
+        _bmxnet(
+            "resnet18-bmxnet-fp1",
+            "binarized_imagenet-resnet18-64bit-1st-stage-fullprecision-0038.params",
+            "6a99044a9be44573ea236a29cb49b28499943b0247d85c26fa53777c3d5d7224",
+        ),
+        _torchvision(
+            "vgg16",
+            "vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        ),
+        _torchvision("vgg19", "vgg19-dcbb9e9d.pth", "dcbb9e9d"),
+        _torchvision(
+            "squeezenet",
+            "squeezenet1_1-b8a52dc0.pth",
+            "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
+        ),
+    )
+}
+"""The published file of each network that has one."""
+
+
+def published(name: str) -> PublishedWeights | None:
+    """The published file of a network, or None if there is no download.
+
+    Raises:
+        InputError: no network of that name.
+    """
+    return CATALOGUE.get(network_spec(name).name)
