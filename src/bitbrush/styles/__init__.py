@@ -1,6 +1,6 @@
 """Styles made by code, worth painting with.
 
-Light on purpose: a style's own module is imported when it is rendered. Nothing here needs torch.
+Light on purpose: what paints a style is imported when it is rendered. Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
 from ..errors import InputError, unknown_name
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from .fields import Array
 
 SMALLEST, LARGEST = 64, 2048
@@ -79,6 +78,10 @@ def render_style(name: str, size: int = 512) -> npt.NDArray[np.uint8]:
         raise InputError(
             f"a style is rendered at {SMALLEST} to {LARGEST} px a side, not at {size} px"
         )
+    # Imported here, so that listing the styles does not wait for numpy.
+    import numpy as np
+    from PIL import Image
+
     # Painted larger and reduced, so that edges are smooth; a small picture keeps its fine strokes.
     working = min(LARGEST, max(1024, 2 * size))
     picture = STYLES[name].paint(working)

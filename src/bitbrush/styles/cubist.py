@@ -94,4 +94,4 @@ def paint(size: int) -> Array:
         dabs.finished(0.55), np.broadcast_to(DARK, picture.shape), as_array(lines * 0.85)
     )
     weave = smeared(noise(size, 200, 4), angle, 0.012, steps=5)
-    return lit(painted, blur(as_array(0.14 * weave), 0.0008), 0.5)
+    return lit(painted, blur(as_array(0.10 * weave), 0.0008), 0.5)
