@@ -95,7 +95,8 @@ def top_classes(network: Network, image: Tensor, count: int = 5) -> list[Guess]:
 
     Args:
         network: one with logits of 1,000 classes, in evaluation mode.
-        image: RGB [1, 3, H, W] in [0, 1], of any size; resized and cropped by `prepare`.
+        image: RGB [1, 3, H, W] in [0, 1], of any size, on any device; resized and cropped by
+            `prepare`.
         count: how many classes, 1 to 1,000.
     Raises:
         InputError: a network without a classifier or of other classes, or a bad count.
@@ -105,7 +106,7 @@ def top_classes(network: Network, image: Tensor, count: int = 5) -> list[Guess]:
         raise InputError(f"the number of classes must be 1 to {len(classes)}, not {count}")
     if "logits" not in network.taps:
         raise _no_classifier(network.name)
-    logits = network(prepare(image), ["logits"])["logits"][0]
+    logits = network(prepare(image.to(network.mean.device)), ["logits"])["logits"][0]
     if len(logits) != len(classes):
         raise InputError(f"{network.name} knows {len(logits)} classes, not ImageNet's 1,000")
     best = logits.float().softmax(0).topk(count)
