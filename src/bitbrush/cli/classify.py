@@ -15,7 +15,7 @@ from .app import app
 @app.command()
 def classify(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Picture files.", show_default=False)
+        list[Path], typer.Argument(metavar="IMAGE", help="Picture files.", show_default=False)
     ],
     network: Annotated[
         str, typer.Option(help="A network with an ImageNet classifier.")
