@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 
+MOST_NAMES = 4096
+"""In one list; the deepest network here has 250 layers."""
+
 
 def read_keras_h5(path: str | Path) -> list[tuple[str, dict[str, NDArray[Any]]]]:
     """The layers that have weights, in the order of the model.
@@ -77,11 +80,13 @@ class _Reader:
         names: list[str] = []
         for part in keys:
             attribute = group.attrs.get_id(part)
-            if attribute.get_storage_size() > self.size or len(attribute.shape) != 1:
-                raise InputError(f"its {key} are no list")
+            if len(attribute.shape) != 1 or attribute.shape[0] > MOST_NAMES:
+                raise InputError(f"its {key} are no list of at most {MOST_NAMES}")
             # An empty list is stored as floats, having no string to take a type from.
             if attribute.shape[0] == 0:
                 continue
+            if attribute.shape[0] * attribute.dtype.itemsize > self.size:
+                raise InputError(f"its {key} are larger than the file")
             if h5py.check_string_dtype(attribute.dtype) is None:
                 raise InputError(f"its {key} are no text")
             for name in group.attrs[part]:
