@@ -62,11 +62,11 @@ def paint(size: int) -> Array:
         dx, dy = x[window] - cx, y[window] - cy
         u, v = dx * np.cos(turn) + dy * np.sin(turn), dy * np.cos(turn) - dx * np.sin(turn)
         distance = np.sqrt((u * 0.75) ** 2 + (v * rng.uniform(1.0, 1.5)) ** 2)
-        bend = ragged[blob % 3][window] * radius * 0.24 + ragged[(blob + 1) % 3][window] * 0.006
+        bend = ragged[blob % 3][window] * radius * 0.24 + ragged[(blob + 1) % 3][window] * 0.011
         inside = as_array(radius - distance + bend)
         place = float(sample(hue, as_array([cx]), as_array([cy]))[0]) * 2.2 + rng.normal(0, 0.7)
         colour = WASHES[int(place + 4.5) % len(WASHES)]
-        if radius < 0.06 and rng.random() < 0.3:
+        if radius < 0.06 and rng.random() < 0.2:
             colour = DEEP[rng.integers(0, len(DEEP))]
         colour = varied(colour[None], 0.05, rng)[0]
         # Wet in wet: one side carries more water than the other.
