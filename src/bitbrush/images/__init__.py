@@ -1,0 +1,18 @@
+"""Pictures in and out: files of any common kind to RGB in [0, 1], and back with their settings."""
+
+from __future__ import annotations
+
+from .metadata import read_metadata
+from .picture import Picture, check_paintable, resize
+from .reading import read_image
+from .writing import check_output, write_image
+
+__all__ = [
+    "Picture",
+    "check_output",
+    "check_paintable",
+    "read_image",
+    "read_metadata",
+    "resize",
+    "write_image",
+]
