@@ -33,7 +33,7 @@ class Patience:
     """
 
     timeout: float = 30.0
-    attempts: int = 5
+    attempts: int = 4
     pause: float = 0.5
 
 
