@@ -155,8 +155,9 @@ class MagnitudeAwareSign(Quantizer):
 
     Args:
         clip: gradient is 0 where |w| exceeds it; None passes it everywhere.
-        per_filter: one scale for each output filter (Bi-Real Net; larq's magnitude_aware_sign),
-            or one for the layer (larq-zoo's DoReFa-Net).
+        per_filter: one scale for each output filter, by which the gradient is scaled too (Bi-Real
+            Net; larq's magnitude_aware_sign), or one for the layer, around which the gradient
+            passes as it passes around the sign (larq-zoo's DoReFa-Net).
     """
 
     def __init__(self, clip: float | None = 1.0, per_filter: bool = True) -> None:
@@ -166,8 +167,9 @@ class MagnitudeAwareSign(Quantizer):
 
     def forward(self, weight: Tensor) -> Tensor:
         """weight: [O, ...]; returns the same shape."""
-        dims = tuple(range(1, weight.dim())) if self.per_filter else tuple(range(weight.dim()))
-        scale = weight.detach().abs().mean(dims, keepdim=True)
+        if not self.per_filter:
+            return surrogate(weight, lambda w: w.abs().mean() * sign(w), self.estimator.factor)
+        scale = weight.detach().abs().mean(tuple(range(1, weight.dim())), keepdim=True)
         return scale * surrogate(weight, sign, self.estimator.factor)
 
 

@@ -44,6 +44,7 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 KERNELS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "magnitude": lq.quantizers.MagnitudeAwareSign(clip_value=1.0),
     "magnitude_1.3": lq.quantizers.MagnitudeAwareSign(clip_value=1.3),
+    "magnitude_unclipped": lq.quantizers.MagnitudeAwareSign(clip_value=None),
     "magnitude_layer": magnitude_aware_sign_unclipped,
     "xnor": xnor_weight_scale,
     "ternary_relative": lq.quantizers.SteTern(ternary_weight_networks=True),
