@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class BitbrushError(Exception):
@@ -19,7 +20,13 @@ class NetworkMissingError(InputError):
 
 
 class PaintingError(BitbrushError):
-    """A painting went wrong on the way, for instance through a loss that is no number."""
+    """A painting went wrong on the way, for instance through a loss that is no number.
+
+    Attributes:
+        picture: the last good picture, RGB [1, 3, H, W] in [0, 1], where there is one.
+    """
+
+    picture: Any = None
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

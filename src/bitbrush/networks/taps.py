@@ -83,7 +83,7 @@ class Network(nn.Module):
             InputError: an unknown tap, a picture that is too small for one, or of another shape.
         """
         wanted = set(taps)
-        self._check(image, wanted)
+        self.check(image, wanted)
         height, width = image.shape[-2:]
         right, bottom = -width % self.multiple, -height % self.multiple
         x = (image - self.mean) / self.std
@@ -100,7 +100,9 @@ class Network(nn.Module):
                     break
         return found
 
-    def _check(self, image: Tensor, wanted: set[str]) -> None:
+    def check(self, image: Tensor, wanted: Iterable[str]) -> None:
+        """Raises the InputError that `forward` would raise for this picture and these taps."""
+        wanted = set(wanted)
         if image.dim() != 4 or image.shape[1] != 3:
             raise InputError(f"a network takes RGB [N, 3, H, W], not {list(image.shape)}")
         if not wanted:

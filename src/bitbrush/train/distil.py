@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..networks.taps import Network
 from .pictures import PictureCache, random_crops
 
@@ -164,7 +165,7 @@ def distil(
         student.constrain()
         if checkpoint is not None and (step % checkpoint_every == 0 or step == recipe.steps):
             _save(checkpoint, step, recipe, student, heads, optimizer, rate, random)
-        unexplained = {t.layer: float(loss) for t, loss in zip(targets, losses, strict=True)}
+        unexplained = {t.layer: loss.item() for t, loss in zip(targets, losses, strict=True)}
         yield Progress(step, unexplained)
 
 
@@ -211,10 +212,9 @@ def _restore(
     rate: torch.optim.lr_scheduler.LRScheduler,
     random: np.random.Generator,
 ) -> int:
-    from ..errors import InputError
-
     state = torch.load(path, weights_only=True, map_location=student.mean.device)
-    if state["recipe"] != asdict(recipe):
+    # The number of pictures may change: it only moves the end of the schedule.
+    if state["recipe"] | {"pictures": recipe.pictures} != asdict(recipe):
         raise InputError(f"{path} was made with another recipe; choose another output folder")
     student.load_state_dict(state["student"])
     heads.heads.load_state_dict(state["heads"])

@@ -1,0 +1,84 @@
+"""What suits each network, where the settings leave it open."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from ..networks.registry import network_spec
+from .settings import PaintSettings
+
+
+@dataclass(frozen=True)
+class PaintDefaults:
+    """Taps, the size at which the network sees the picture, and the estimator of its gradient."""
+
+    content_taps: str
+    style_taps: str
+    encode_scale: float = 1.0
+    estimator: str = "trained"
+
+
+_VGG = PaintDefaults("relu3_1", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1")
+# A stem of stride 4 sees fine strokes only if the picture is fed at twice its size.
+_COARSE_STEM = PaintDefaults(
+    "stage2.block2",
+    "stem,stage1.block2,stage2.block2,stage3.block2,stage4.block2",
+    encode_scale=2.0,
+    estimator="approx",
+)
+_ALEXNET = PaintDefaults(
+    "stage2.block1",
+    "stem,stage1.block1,stage2.block1,stage2.block2,stage2.block3",
+    encode_scale=2.0,
+    estimator="approx",
+)
+
+DEFAULTS: dict[str, PaintDefaults] = {
+    "quickbrush": PaintDefaults(
+        "stage2.block3", "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3"
+    ),
+    "quicknet": _COARSE_STEM,
+    "quicknet-large": _COARSE_STEM,
+    "quicknet-xl": _COARSE_STEM,
+    "quicknet-v1-small": _COARSE_STEM,
+    "quicknet-v1": _COARSE_STEM,
+    "quicknet-v1-large": _COARSE_STEM,
+    "resnet18-bmxnet": _COARSE_STEM,
+    "resnet18-bmxnet-fp1": _COARSE_STEM,
+    "xnornet": _ALEXNET,
+    "dorefanet": _ALEXNET,
+    "vgg16": _VGG,
+    "vgg19": _VGG,
+    "vgg19-16x": _VGG,
+    "vgg19-normalised": PaintDefaults("relu3_1", "relu1_1,relu1_2,relu2_1,relu2_2,relu3_1"),
+    "squeezenet": PaintDefaults(
+        "stage2.block2", "stem,stage1.block2,stage2.block2,stage3.block2,stage3.block4"
+    ),
+}
+
+
+def resolved(settings: PaintSettings) -> PaintSettings:
+    """The settings with everything that was left to the network filled in.
+
+    Raises:
+        InputError: unknown network.
+    """
+    defaults = DEFAULTS[network_spec(settings.network).name]
+    filled = {
+        field.name: getattr(defaults, field.name)
+        for field in dataclasses.fields(defaults)
+        if getattr(settings, field.name) is None
+    }
+    if settings.content_weight == 0:
+        filled.pop("content_taps", None)
+    if settings.style_weight == 0:
+        filled.pop("style_taps", None)
+    if settings.estimator_width is not None and settings.estimator is None:
+        # A width without a name is meant for a window that has one.
+        filled["estimator"] = "approx"
+    if settings.learning_rate is None:
+        filled["learning_rate"] = 0.03 if settings.optimizer == "adam" else 1.0
+    if settings.style_size is None:
+        filled["style_size"] = settings.size
+    return dataclasses.replace(settings, **filled)

@@ -1,0 +1,242 @@
+"""The loop: a generator of steps, from a job to its last picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import PaintingError
+from ..images import resize
+from ..quantizers import Estimator, image_estimator
+from .canvas import Canvas, make_canvas
+from .job import Job
+from .losses import IMAGE, Term, evaluate
+from .scales import Scale
+from .state import Average, State, flatten, unflatten
+from .views import View, blurred, random_view
+
+HOLD = 5
+"""Steps between two random views. Each new view costs a forward pass for the content's features;
+an L-BFGS run needs the loss to stay the same for a while."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a painting.
+
+    Attributes:
+        scale, scales: index of the current scale, and how many there are.
+        done, steps: steps done in all, and how many there will be.
+        height, width: of the current scale in pixels.
+        losses: what each named term contributed.
+        picture: gives RGB [1, 3, height, width], the average so far; only until the next step.
+        state: gives all that is needed to continue from here; only until the next step.
+    """
+
+    scale: int
+    scales: int
+    done: int
+    steps: int
+    height: int
+    width: int
+    losses: Mapping[str, float]
+    picture: Callable[[], Tensor]
+    state: Callable[[], State]
+
+    @property
+    def loss(self) -> float:
+        """The whole loss."""
+        return sum(self.losses.values())
+
+
+def painting_steps(job: Job, state: State | None = None) -> Iterator[Step]:
+    """Paints, coarse to fine; yields after every optimiser step.
+
+    The loop knows nothing of files, progress or time: whoever iterates does.
+
+    Args:
+        state: of an earlier step of the same job, to continue from it bit for bit.
+    Raises:
+        PaintingError: a loss is no finite number; the last good picture is its `picture`.
+    """
+    scales = job.scales()
+    index = state.scale if state else 0
+    random = torch.Generator().manual_seed(job.settings.seed)
+    previous = None if state else _first_picture(job, scales[0], random)
+    losses = list(state.losses) if state else []
+    while index < len(scales):
+        painter = ScalePainter(job, scales[index], previous, random)
+        if state is not None:
+            painter.restore(state)
+        while painter.done < scales[index].steps:
+            parts = painter.advance()
+            losses.append(sum(parts.values()))
+            yield _step(painter, index, scales, parts, losses)
+        previous = painter.average.value()
+        state = None
+        index += 1
+
+
+def _step(
+    painter: ScalePainter,
+    index: int,
+    scales: list[Scale],
+    parts: Mapping[str, float],
+    losses: list[float],
+) -> Step:
+    total = sum(scale.steps for scale in scales[:index]) + painter.done
+    return Step(
+        scale=index,
+        scales=len(scales),
+        done=total,
+        steps=sum(scale.steps for scale in scales),
+        height=painter.scale.height,
+        width=painter.scale.width,
+        losses=parts,
+        picture=lambda: painter.average.value().cpu(),
+        state=lambda: painter.state(index, total, losses),
+    )
+
+
+def _first_picture(job: Job, scale: Scale, random: torch.Generator) -> Tensor:
+    init = job.settings.init
+    shape = (1, 3, scale.height, scale.width)
+    if job.init is not None:
+        return resize(job.init, scale.height, scale.width)
+    if init == "noise":
+        return torch.rand(shape, generator=random)
+    if init == "grey":
+        # Not quite flat: a flat picture has no gradient towards any stroke.
+        return 0.5 + 0.02 * (torch.rand(shape, generator=random) - 0.5)
+    return resize(job.content, scale.height, scale.width)
+
+
+class ScalePainter:
+    """One scale of a painting: the canvas, its optimiser, and the loss at this size."""
+
+    def __init__(
+        self, job: Job, scale: Scale, previous: Tensor | None, random: torch.Generator
+    ) -> None:
+        """Args:
+        previous: picture to begin with, of any size; None where `restore` will follow.
+        """
+        self.job = job
+        self.scale = scale
+        self.random = random
+        self.done = 0
+        device = job.network.mean.device
+        self.content = resize(job.content, scale.height, scale.width).to(device)
+        start = (
+            self.content
+            if previous is None
+            else resize(previous.cpu(), scale.height, scale.width).to(device)
+        )
+        self.canvas: Canvas = make_canvas(job.settings.canvas, start.clamp(0, 1))
+        self.average = Average(job.settings.average)
+        self.optimizer = _optimizer(job, self.canvas)
+        self.terms = job.style_terms(scale)
+        self.view = View(0, 0, 0)
+        self.content_terms: list[Term] = []
+
+    def advance(self) -> dict[str, float]:
+        """One step (for L-BFGS up to HOLD evaluations); returns the loss's parts by name."""
+        settings = self.job.settings
+        if self.done % HOLD == 0 or settings.optimizer == "lbfgs":
+            self._look(random_view(settings.roll, settings.encode_scale or 1.0, self.random))
+        evaluations: list[dict[str, float]] = []
+
+        def closure() -> float:
+            loss, parts = self._loss_and_gradient()
+            evaluations.append(parts)
+            return loss
+
+        if settings.optimizer == "lbfgs":
+            budget = min(HOLD, self.scale.steps - self.done)
+            for group in self.optimizer.param_groups:
+                group["max_iter"] = group["max_eval"] = budget
+        self.optimizer.step(closure)
+        self.canvas.constrain()
+        self.done += len(evaluations)
+        with torch.no_grad():
+            self.average.update(self.canvas.image(), len(evaluations))
+        return evaluations[-1]
+
+    def _look(self, view: View) -> None:
+        self.view = view
+        self.content_terms = self.job.content_terms(self.content, view)
+
+    def _loss_and_gradient(self) -> tuple[float, dict[str, float]]:
+        settings = self.job.settings
+        image = self.canvas.image()
+        leaf = image.detach().requires_grad_(True)
+        terms = [*self.terms, *self.content_terms]
+        with torch.enable_grad(), image_estimator(_estimator(settings.estimator, settings)):
+            features = {IMAGE: leaf}
+            if taps := self.job.taps():
+                features |= self.job.network(self.view(leaf), taps)
+            loss, parts = evaluate(terms, features, self.random)
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        if not (math.isfinite(float(loss)) and bool(gradient.isfinite().all())):
+            raise self._failure(parts)
+        for parameter in self.canvas.parameters:
+            parameter.grad = None
+        image.backward(blurred(gradient) if settings.blur_gradient else gradient)  # type: ignore[no-untyped-call]
+        return float(loss), parts
+
+    def _failure(self, parts: Mapping[str, float]) -> PaintingError:
+        wrong = [name for name, value in parts.items() if not math.isfinite(value)]
+        error = PaintingError(
+            f"the loss became infinite or no number at step {self.done + 1} of "
+            f"{self.scale.width}x{self.scale.height} px ({', '.join(wrong) or 'its gradient'}); "
+            "try a smaller --learning-rate or smaller weights"
+        )
+        if self.average.sum is not None:
+            error.picture = self.average.value().cpu()
+        return error
+
+    def state(self, index: int, total: int, losses: list[float]) -> State:
+        """Everything needed to continue after this step."""
+        tensors: dict[str, Tensor] = {"random": self.random.get_state()}
+        for number, parameter in enumerate(self.canvas.parameters):
+            tensors[f"canvas.{number}"] = parameter.detach().clone()
+        if self.average.sum is not None:
+            tensors["average"] = self.average.sum.clone()
+        values: dict[str, Any] = {
+            "average": self.average.weight,
+            "view": [self.view.top, self.view.left, self.view.extra, self.view.scale],
+            "optimizer": flatten(self.optimizer.state_dict()["state"], "optimizer", tensors),
+        }
+        return State(index, self.done, total, tuple(losses), values, tensors)
+
+    def restore(self, state: State) -> None:
+        """Continues where a state was taken."""
+        self.done = state.done
+        self.random.set_state(state.tensors["random"])
+        with torch.no_grad():
+            for number, parameter in enumerate(self.canvas.parameters):
+                parameter.copy_(state.tensors[f"canvas.{number}"])
+        self.average.weight = float(state.values["average"])
+        self.average.sum = state.tensors["average"].to(self.content.device, copy=True)
+        groups = self.optimizer.state_dict()["param_groups"]
+        optimizer_state = unflatten(state.values["optimizer"], state.tensors)
+        self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
+        top, left, extra, scale = state.values["view"]
+        self._look(View(int(top), int(left), int(extra), float(scale)))
+
+
+def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer:
+    rate = job.settings.learning_rate or 0.03
+    if job.settings.optimizer == "lbfgs":
+        return torch.optim.LBFGS(canvas.parameters, lr=rate, max_iter=HOLD, history_size=10)
+    return torch.optim.Adam(canvas.parameters, lr=rate, betas=(0.9, 0.99))
+
+
+def _estimator(name: str | None, settings: Any) -> Estimator | None:
+    if name in (None, "trained"):
+        return None
+    return Estimator(str(name), settings.estimator_width or 1.0)

@@ -1,0 +1,118 @@
+"""The terms of the loss: named, weighted, and each relative to its own scale.
+
+A term compares a picture's features with a target. Every distance is divided by the target's own
+size, so one set of weights holds across layers, networks and picture sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .statistics import TINY, StyleTarget
+
+IMAGE = "image"
+"""The name under which terms find the picture itself among the features."""
+
+
+class Term(Protocol):
+    """One part of the loss."""
+
+    @property
+    def name(self) -> str:
+        """Such as style/stem; terms of one name are added up in what the user sees."""
+
+    @property
+    def tap(self) -> str:
+        """The tap that it looks at, or "image"."""
+
+    @property
+    def weight(self) -> float:
+        """Its factor in the loss."""
+
+    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
+        """The unweighted distance of the tap's features from the target, a scalar."""
+
+
+@dataclass(frozen=True)
+class StyleTerm:
+    """Distance between the statistics of a tap and those of a style."""
+
+    tap: str
+    weight: float
+    target: StyleTarget
+
+    @property
+    def name(self) -> str:
+        return "colour" if self.tap == IMAGE else f"style/{self.tap}"
+
+    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
+        return self.target.distance(features, random)
+
+
+@dataclass(frozen=True)
+class ContentTerm:
+    """Squared distance between the features of a tap, over the variance of the content's."""
+
+    tap: str
+    weight: float
+    target: Tensor
+
+    @property
+    def name(self) -> str:
+        return f"content/{self.tap}"
+
+    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
+        centred = self.target - self.target.mean((2, 3), keepdim=True)
+        error = (features.float() - self.target.float()).square().mean()
+        return error / (centred.float().square().mean() + TINY)
+
+
+def roughness(image: Tensor) -> Tensor:
+    """Squared total variation: the mean squared difference of neighbouring pixels, a scalar.
+
+    Args:
+        image: [1, C, H, W].
+    """
+    rows = (image[..., 1:, :] - image[..., :-1, :]).square().mean()
+    columns = (image[..., :, 1:] - image[..., :, :-1]).square().mean()
+    return rows + columns
+
+
+@dataclass(frozen=True)
+class SmoothnessTerm:
+    """Roughness of the picture over that of the style."""
+
+    weight: float
+    reference: float
+    tap: str = IMAGE
+    name: str = "tv"
+
+    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
+        return roughness(features) / (self.reference + TINY)
+
+
+def evaluate(
+    terms: Sequence[Term], features: Mapping[str, Tensor], random: torch.Generator
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss, and what each name contributes to it.
+
+    Args:
+        features: maps by tap, the picture itself under "image".
+        random: source of what a statistic draws.
+    Returns:
+        the weighted sum, a scalar to differentiate, and its parts by name.
+    """
+    total: Tensor | None = None
+    parts: dict[str, Tensor] = {}
+    for term in terms:
+        value = term.weight * term.distance(features[term.tap], random)
+        total = value if total is None else total + value
+        parts[term.name] = parts.get(term.name, torch.zeros(())) + value.detach().cpu()
+    if total is None:
+        raise ValueError("a loss needs at least one term")
+    return total, {name: float(value) for name, value in parts.items()}

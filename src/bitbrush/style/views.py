@@ -1,0 +1,68 @@
+"""How the network sees the picture: shifted under it at random, with mirrored borders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+MARGIN = 8
+"""Mirrored pixels on every side, so that a network's padding does not paint a frame."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A mirrored border of given widths, then a change of scale.
+
+    Attributes:
+        top, left: cells added before, in pixels.
+        extra: cells added along each axis in all.
+        scale: the network sees the picture this much larger.
+    """
+
+    top: int
+    left: int
+    extra: int
+    scale: float = 1.0
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """image: [1, C, H, W]; returns the larger picture."""
+        height, width = image.shape[-2:]
+        top, bottom = _fit(self.top, self.extra, height)
+        left, right = _fit(self.left, self.extra, width)
+        seen = functional.pad(image, (left, right, top, bottom), mode="reflect")
+        if self.scale == 1:
+            return seen
+        size = [max(round(side * self.scale), 1) for side in seen.shape[-2:]]
+        return functional.interpolate(
+            seen, size, mode="bilinear", align_corners=False, antialias=self.scale < 1
+        )
+
+
+def _fit(before: int, extra: int, size: int) -> tuple[int, int]:
+    # A mirrored border must be narrower than the picture itself.
+    return min(before, size - 1), min(extra - before, size - 1)
+
+
+def random_view(roll: int, scale: float, random: torch.Generator) -> View:
+    """A view whose picture is shifted by 0 … roll pixels along each axis.
+
+    The size seen is the same for every shift. Shifts of all lengths change the phase of every
+    stride in the network, which keeps its lattice out of the painting.
+    """
+    top, left = torch.randint(roll + 1, (2,), generator=random).tolist()
+    return View(MARGIN + top, MARGIN + left, 2 * MARGIN + roll, scale)
+
+
+def blurred(gradient: Tensor) -> Tensor:
+    """A gradient [1, C, H, W] under the kernel [1 2 1] x [1 2 1] / 16, borders repeated.
+
+    The kernel is zero at a period of two pixels, where strided convolutions put a checkerboard.
+    """
+    channels = gradient.shape[1]
+    row = torch.tensor([0.25, 0.5, 0.25]).to(gradient)
+    padded = functional.pad(gradient, (1, 1, 1, 1), mode="replicate")
+    rows = functional.conv2d(padded, row.view(1, 1, 3, 1).expand(channels, 1, 3, 1), groups=channels)
+    return functional.conv2d(rows, row.view(1, 1, 1, 3).expand(channels, 1, 1, 3), groups=channels)
