@@ -1,0 +1,64 @@
+"""The command that `show` prints, and that it is complete and fit for a shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from bitbrush.cli import show  # noqa: F401 - joins the application
+from bitbrush.cli.app import app
+from bitbrush.images import write_image
+
+METADATA: dict[str, Any] = {
+    "bitbrush": "0.1.0",
+    "command": "paint",
+    "content": {"name": "my cat's.jpg", "sha256": "c" * 64},
+    "styles": [{"name": "brushstrokes", "sha256": None}, {"name": "b.png", "sha256": "b" * 64}],
+    "network": "vgg19",
+    "weights": "default",
+    "settings": {
+        "size": 256,
+        "steps": 450,
+        "style_weights": [0.7, 0.3],
+        "blur_gradient": False,
+        "style_size": None,
+        "content_weight": 1e-05,
+    },
+}
+
+
+def painted(folder: Path, metadata: dict[str, Any]) -> str:
+    path = folder / "-out.png"
+    write_image(torch.zeros(1, 3, 2, 2), path, metadata)
+    return str(path)
+
+
+def test_the_command_repeats_the_painting(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["show", painted(tmp_path, METADATA)])
+    assert result.exit_code == 0, result.stderr
+    command, *comments = result.stdout.splitlines()
+    assert shlex.split(command) == [
+        *("bitbrush", "paint", "my cat's.jpg", "brushstrokes", "b.png", "-o", "./-out.png"),
+        *("--network", "vgg19", "--size", "256", "--style-weights", "0.7,0.3"),
+        *("--no-blur-gradient", "--content-weight", "1e-05"),
+    ]
+    assert f"# {'b' * 64}  b.png" in comments and str(tmp_path) not in result.stdout
+    assert shlex.split("\n".join(comments), comments=True) == []
+
+
+def test_json_is_all_of_it(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["show", painted(tmp_path, METADATA), "--json"])
+    assert json.loads(result.stdout) == METADATA
+
+
+@pytest.mark.parametrize("metadata", [{}, {"bitbrush": "0.1.0"}, {**METADATA, "content": 1}])
+def test_what_holds_no_painting_is_one_line(tmp_path: Path, metadata: dict[str, Any]) -> None:
+    result = CliRunner().invoke(app, ["show", painted(tmp_path, metadata)])
+    assert result.exit_code == 2
+    assert result.stdout == "" and result.stderr.count("\n") == 1
