@@ -93,7 +93,7 @@ def test_pad_values_come_after_quantization() -> None:
     for value in (-1, 0, 1):
         conv = QuantConv2d(1, 1, 3, input_quantizer=Sign(), pad_value=value)
         conv.weight.data.fill_(1.0)
-        sums.append(float(conv(x)))
+        sums.append(conv(x).item())
     assert sums == [-9, -1, 7]
 
 

@@ -7,6 +7,7 @@ larger than it. That bounds what is allocated, and nothing is ever unpickled or 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,11 @@ class _Reader:
         layout = data.id.get_create_plist().get_layout()
         if layout not in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) or data.external:
             raise InputError(f"{path} is not stored in one piece inside the file")
-        bytes_needed = data.dtype.itemsize
-        for length in data.shape or (0,):
-            bytes_needed *= length
-        if data.ndim > 4 or not 0 < bytes_needed <= self.budget:
-            raise InputError(f"{path} has shape {list(data.shape or ())}, larger than the file")
+        if not data.shape or len(data.shape) > 4:
+            raise InputError(f"{path} has no axes, or more axes than four")
+        bytes_needed = data.dtype.itemsize * math.prod(data.shape)
+        if not 0 < bytes_needed <= self.budget:
+            raise InputError(f"{path} has shape {list(data.shape)}, empty or larger than the file")
         if data.id.get_storage_size() != bytes_needed:
             raise InputError(f"{path} is not wholly there")
         self.budget -= bytes_needed
