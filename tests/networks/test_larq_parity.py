@@ -171,8 +171,8 @@ def tap_distances(network: Network, recorded: Recorded) -> tuple[list[float], in
             )
             margin = (theirs[flips][:, None] - thresholds).abs().amin(1)
             assert float(margin.max()) <= TOLERANCE * float(theirs.std())
-            before = [value for value in distances.values() if value <= TOLERANCE]
-            return before, int(flips.sum())
+            # Tap i, counted from the stem's 0, is there before layer i looks at its input.
+            return list(distances.values())[: index + 1], int(flips.sum())
     return list(distances.values()), 0
 
 

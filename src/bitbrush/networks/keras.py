@@ -108,7 +108,7 @@ class KerasAssembler:
         left = [name for queue in self._queues.values() for name, _ in queue]
         if left:
             raise InputError(
-                f"the file has {len(left)} layers more than the network, among them {left[0]}; "
+                f"the file has more layers than the network, among them {left[0]}; "
                 "is it another network's file?"
             )
         return self._state
