@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -142,6 +143,36 @@ def test_help_does_not_import_torch() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "Usage: bitbrush" in result.stdout
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_program_in_order(number: int, code: int) -> None:
+    program = (
+        "import sys, time\n"
+        "from bitbrush.cli.app import app\n"
+        "from bitbrush.cli.main import main\n"
+        "@app.command()\n"
+        "def wait():\n"
+        "    try:\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print('cleaned up')\n"
+        "sys.argv = ['bitbrush', 'wait']\n"
+        "main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    out, error = process.communicate(timeout=30)
+    assert (process.returncode, out) == (code, "cleaned up\n")
+    assert error == f"bitbrush: {'interrupted' if code == 130 else 'terminated'}\n"
 
 
 def test_a_full_disk_behind_stdout_is_one_line() -> None:
