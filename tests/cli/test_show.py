@@ -22,6 +22,8 @@ METADATA: dict[str, Any] = {
     "styles": [{"name": "brushstrokes", "sha256": None}, {"name": "b.png", "sha256": "b" * 64}],
     "network": "vgg19",
     "weights": "default",
+    "torch": "2.13.0",
+    "threads": 2,
     "settings": {
         "size": 256,
         "steps": 450,
@@ -48,6 +50,7 @@ def test_the_command_repeats_the_painting(tmp_path: Path) -> None:
         *("--network", "vgg19", "--size", "256", "--style-weights", "0.7,0.3"),
         *("--no-blur-gradient", "--content-weight", "1e-05"),
     ]
+    assert comments[0] == "# made with bitbrush 0.1.0, torch 2.13.0, 2 threads"
     assert f"# {'b' * 64}  b.png" in comments and str(tmp_path) not in result.stdout
     assert shlex.split("\n".join(comments), comments=True) == []
 

@@ -188,9 +188,9 @@ class Group(typer.core.TyperGroup):
 
 
 def _usage_text(error: Any) -> str:
-    text = error.format_message().rstrip(".")
+    text = error.format_message().removesuffix(".")
     context = getattr(error, "ctx", None)
-    return f"{text}; see {context.command_path} --help" if context else text
+    return f"{text} (see {context.command_path} --help)" if context else text
 
 
 def _drop_output() -> None:

@@ -39,7 +39,10 @@ def show(
             f"the settings in {painting} are incomplete; see them with --json"
         ) from error
     print(shlex.join(command))
-    print(f"# bitbrush {metadata['bitbrush']}")
+    made_with = [f"bitbrush {metadata['bitbrush']}"]
+    made_with += [f"torch {metadata['torch']}"] if "torch" in metadata else []
+    made_with += [f"{metadata['threads']} threads"] if "threads" in metadata else []
+    print(f"# made with {', '.join(made_with)}")
     for file in files:
         if file.get("sha256"):
             print(f"# {file['sha256']}  {shlex.quote(file['name'])}")
