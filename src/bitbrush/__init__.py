@@ -6,11 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .style.paint import Painting as Painting
+    from .style.paint import paint as paint
     from .weights.loading import load_network as load_network
 
 __version__ = "0.1.0"
 
-_HOMES = {"load_network": "weights.loading"}
+_HOMES = {
+    "paint": "style.paint",
+    "Painting": "style.paint",
+    "load_network": "weights.loading",
+}
 """Where each public name lives. They are imported on first use, since torch takes a second."""
 
 __all__ = ["__version__", *_HOMES]

@@ -99,6 +99,6 @@ class QuickBrush(Network):
             zip(self.transitions, self.stages, strict=True), 1
         ):
             x = transition(x if index == 1 else functional.relu(x))
-            for block, layer in enumerate(stage, 1):  # type: ignore[arg-type]
+            for block, layer in enumerate(stage, 1):  # type: ignore[arg-type, var-annotated]
                 x = layer(x)
                 yield f"stage{index}.block{block}", x

@@ -62,7 +62,7 @@ class NetworkSpec:
         if file_format not in self.converters:
             formats = ", ".join(self.converters) or "none"
             raise InputError(
-                f"no {file_format} file holds {self.name}; formats it can be imported from: {formats}"
+                f"no {file_format} file holds {self.name}; it can be imported from: {formats}"
             )
         function: Callable[..., Any] = self._member(self.converters[file_format])
         return function
@@ -85,16 +85,32 @@ NETWORKS: dict[str, NetworkSpec] = {
         ),
         NetworkSpec("quicknet-xl", "one-bit", "quicknet", "quicknet_xl", True, _KERAS, 67.0, 87.3),
         NetworkSpec(
-            "quicknet-v1-small", "one-bit", "quicknet_v1", "quicknet_small", True, _KERAS, 59.4, 81.8
+            "quicknet-v1-small",
+            "one-bit",
+            "quicknet_v1",
+            "quicknet_small",
+            True,
+            _KERAS,
+            59.4,
+            81.8,
         ),
         NetworkSpec("quicknet-v1", "one-bit", "quicknet_v1", "quicknet", True, _KERAS, 63.3, 84.6),
         NetworkSpec(
-            "quicknet-v1-large", "one-bit", "quicknet_v1", "quicknet_large", True, _KERAS, 66.9, 87.0
+            "quicknet-v1-large",
+            "one-bit",
+            "quicknet_v1",
+            "quicknet_large",
+            True,
+            _KERAS,
+            66.9,
+            87.0,
         ),
         NetworkSpec("xnornet", "one-bit", "xnornet", "XnorNet", True, _KERAS, 44.96, 69.18),
         NetworkSpec("dorefanet", "two-bit", "dorefanet", "DoReFaNet", True, _KERAS, 53.39, 76.5),
         NetworkSpec("resnet18-bmxnet", "one-bit", "resnet_bmxnet", "resnet18", True, _MXNET),
-        NetworkSpec("resnet18-bmxnet-fp1", "one-bit", "resnet_bmxnet", "resnet18_fp1", True, _MXNET),
+        NetworkSpec(
+            "resnet18-bmxnet-fp1", "one-bit", "resnet_bmxnet", "resnet18_fp1", True, _MXNET
+        ),
         NetworkSpec("vgg16", "float", "vgg", "vgg16", True, _TORCHVISION, 71.592, 90.382),
         NetworkSpec("vgg19", "float", "vgg", "vgg19", True, _TORCHVISION, 72.376, 90.876),
         NetworkSpec(

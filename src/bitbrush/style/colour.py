@@ -50,4 +50,5 @@ def recoloured(picture: Tensor, reference: Tensor) -> Tensor:
 
 def _root(covariance: Tensor, power: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance + RIDGE * torch.eye(3).to(covariance))
-    return vectors @ torch.diag(values.clamp(min=RIDGE).pow(power)) @ vectors.T
+    root: Tensor = vectors @ torch.diag(values.clamp(min=RIDGE).pow(power)) @ vectors.T
+    return root

@@ -99,7 +99,7 @@ class Job:
         long_edge = (s.style_size or s.size) * max(scale.height, scale.width) / s.size
         sized = []
         for style in self.styles:
-            height, width = fitted(*style.shape[-2:], round(long_edge))
+            height, width = fitted(style.shape[-2], style.shape[-1], round(long_edge))
             sized.append(resize(style, max(height, MARGIN), max(width, MARGIN)))
         if s.preserve_colours == "statistics":
             sized = [recoloured(style, self.content) for style in sized]

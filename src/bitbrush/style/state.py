@@ -40,9 +40,7 @@ def flatten(tree: Any, prefix: str, tensors: dict[str, Tensor]) -> Any:
         return {"tensor": prefix}
     if isinstance(tree, dict):
         # JSON has no integer keys, which optimisers use.
-        return {
-            "items": [[key, flatten(v, f"{prefix}.{key}", tensors)] for key, v in tree.items()]
-        }
+        return {"items": [[key, flatten(v, f"{prefix}.{key}", tensors)] for key, v in tree.items()]}
     if isinstance(tree, (list, tuple)):
         return [flatten(value, f"{prefix}.{i}", tensors) for i, value in enumerate(tree)]
     return tree

@@ -64,5 +64,7 @@ def blurred(gradient: Tensor) -> Tensor:
     channels = gradient.shape[1]
     row = torch.tensor([0.25, 0.5, 0.25]).to(gradient)
     padded = functional.pad(gradient, (1, 1, 1, 1), mode="replicate")
-    rows = functional.conv2d(padded, row.view(1, 1, 3, 1).expand(channels, 1, 3, 1), groups=channels)
+    rows = functional.conv2d(
+        padded, row.view(1, 1, 3, 1).expand(channels, 1, 3, 1), groups=channels
+    )
     return functional.conv2d(rows, row.view(1, 1, 1, 3).expand(channels, 1, 1, 3), groups=channels)

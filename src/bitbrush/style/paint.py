@@ -1,0 +1,235 @@
+"""Painting, from two pictures to a third."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .. import __version__
+from ..errors import InputError
+from ..images import Picture, resize, write_image
+from ..weights.loading import WeightsInfo, load_network, resolve_weights
+from .colour import with_colours_of
+from .defaults import resolved
+from .job import Job
+from .loop import Step, painting_steps
+from .memory import check_memory
+from .settings import INITS, PaintSettings, make_settings
+from .sources import Source, as_picture, as_style
+from .state import State
+
+PRECISION = "float32"
+"""What gradients are computed in."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A finished (or interrupted) painting.
+
+    Attributes:
+        image: sRGB [1, 3, H, W] in [0, 1].
+        alpha: the content's opacity [1, 1, H, W], or None.
+        settings: as they were given.
+        losses: what each named term contributed at the last step.
+        history: the loss after each step.
+        metadata: what goes into the file: settings, names and hashes, never a path.
+    """
+
+    image: Tensor
+    alpha: Tensor | None
+    settings: PaintSettings
+    losses: Mapping[str, float]
+    history: Sequence[float]
+    metadata: Mapping[str, Any]
+
+    def save(self, path: Path | str) -> None:
+        """Writes PNG, JPEG, WebP or TIFF by the ending, with the metadata.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        write_image(self.image, path, self.metadata, self.alpha)
+
+
+class Session:
+    """A painting from its sources to its end, step by step.
+
+    Attributes:
+        content, styles: the pictures that were read.
+        settings: as given; `job.settings` has the defaults filled in.
+        weights: which weights the network has.
+        threads: CPU threads that it computes with.
+    """
+
+    def __init__(self, content: Source, styles: Sequence[Source], settings: PaintSettings) -> None:
+        """Reads pictures and network, and makes sure that the painting can be made.
+
+        Raises:
+            InputError: a picture, the network's weights or a setting is no good, or there is not
+                enough memory; `NetworkMissingError` where weights have to be fetched.
+        """
+        self.settings = settings
+        full = resolved(settings)
+        self.threads = settings.threads or torch.get_num_threads()
+        self.content = as_picture(content)
+        self.styles = [as_style(style, full.style_size or full.size) for style in styles]
+        self.init = None if settings.init in INITS else as_picture(settings.init)
+        self.weights: WeightsInfo = resolve_weights(full.network, full.weights)
+        network = load_network(
+            full.network,
+            full.weights,
+            engine=full.engine,
+            device=full.device,
+            pooling=full.pooling,  # type: ignore[arg-type]
+        )
+        self.job = Job(
+            content=self.content.rgb,
+            styles=[style.rgb for style in self.styles],
+            network=network,
+            settings=full,
+            init=None if self.init is None else self.init.rgb,
+        )
+        self.scales = self.job.scales()
+        check_memory(self.job)
+
+    def steps(self, state: State | None = None) -> Iterator[Step]:
+        """The steps of the painting, from the beginning or from a state."""
+        with threads(self.threads):
+            yield from painting_steps(self.job, state)
+
+    def run(self) -> dict[str, Any]:
+        """All that decides about the result: two runs with equal values give the same picture."""
+        settings = dataclasses.asdict(self.job.settings)
+        settings["style_weights"] = list(self.job.settings.style_weights)
+        for name in ("weights", "init", "threads", "engine"):
+            del settings[name]
+        return {
+            "bitbrush": __version__,
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+            "engine": "float",
+            "precision": PRECISION,
+            "threads": self.threads,
+            "weights": self.weights.sha256,
+            "content": self.content.sha256,
+            "styles": [style.sha256 for style in self.styles],
+            "init": self.settings.init if self.init is None else self.init.sha256,
+            "settings": settings,
+        }
+
+    def painting(self, step: Step) -> Painting:
+        """The picture as it stands after a step."""
+        image = step.picture()
+        last = self.scales[-1]
+        if image.shape[-2:] != (last.height, last.width):
+            image = resize(image, last.height, last.width)
+        if self.settings.preserve_colours == "luminance":
+            image = with_colours_of(image, resize(self.content.rgb, last.height, last.width))
+        return self.finished(image, step.losses, step.state().losses, step.done, step.steps)
+
+    def finished(
+        self,
+        image: Tensor,
+        losses: Mapping[str, float],
+        history: Sequence[float],
+        done: int,
+        steps: int,
+    ) -> Painting:
+        """A painting of this session from its picture and what happened on the way."""
+        height, width = image.shape[-2:]
+        alpha = self.content.alpha
+        given = dataclasses.asdict(self.settings)
+        given["weights"] = self._file_name(given["weights"], self.weights.file_name)
+        given["init"] = self._file_name(given["init"], self.init.name if self.init else None)
+        run = self.run()
+        metadata = {
+            "bitbrush": __version__,
+            "command": "paint",
+            "content": _source(self.content),
+            "styles": [_source(style) for style in self.styles],
+            "weights_sha256": self.weights.sha256,
+            "settings": given,
+            "resolved": run["settings"],
+            "engine": run["engine"],
+            "precision": run["precision"],
+            "threads": run["threads"],
+            "torch": run["torch"],
+            "run": run_hash(run),
+            "width": width,
+            "height": height,
+            "steps_done": done,
+            "steps": steps,
+            "losses": dict(losses),
+        }
+        return Painting(
+            image=image,
+            alpha=None if alpha is None else resize(alpha, height, width),
+            settings=self.settings,
+            losses=dict(losses),
+            history=list(history),
+            metadata=metadata,
+        )
+
+    @staticmethod
+    def _file_name(value: str, name: str | None) -> str:
+        # Paths stay on the machine they belong to.
+        return value if value in ("default", "none", *INITS) or name is None else name
+
+
+def run_hash(run: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of what decides about a result, but for the threads."""
+    same = {key: value for key, value in run.items() if key != "threads"}
+    return hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+
+
+def _source(picture: Picture) -> dict[str, str]:
+    return {"name": picture.name, "sha256": picture.sha256}
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """torch computes with so many CPU threads inside, as before outside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def paint(content: Source, style: Source | Sequence[Source], **settings: Any) -> Painting:
+    """Paints the content in the manner of the style.
+
+    Args:
+        content: a path, PIL image, array or tensor; see `sources.as_picture`.
+        style: the same, or the name of a built-in style, or a list of several.
+        settings: fields of `PaintSettings`, by name.
+    Returns:
+        the painting, whose long edge is `size` pixels.
+    Raises:
+        InputError: a picture, setting or network that is no good.
+        PaintingError: a loss became infinite; the last good picture is its `picture`.
+    """
+    styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
+    session = Session(content, styles, make_settings(settings))
+    started = time.monotonic()
+    last: Step | None = None
+    painting: Painting | None = None
+    for last in session.steps():
+        if last.done >= last.steps:
+            painting = session.painting(last)
+    if painting is None or last is None:
+        raise InputError("a painting needs at least one step")
+    seconds = time.monotonic() - started
+    return dataclasses.replace(painting, metadata={**painting.metadata, "seconds": seconds})

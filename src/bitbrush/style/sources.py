@@ -1,0 +1,92 @@
+"""Pictures to paint from: files, built-in styles, and what a program has in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import InputError, unknown_name
+from ..images import Picture, check_paintable, read_image
+from ..styles import render_style, style_names
+
+Source = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor | Picture
+"""What a picture may be given as: see `as_picture`."""
+
+
+def as_picture(source: Source) -> Picture:
+    """A picture from any of its forms.
+
+    Args:
+        source: a path; a PIL image; an array [H, W], [H, W, 3] or [H, W, 4], uint8 or float in
+            [0, 1]; a tensor [3, H, W] or [1, 3, H, W] in [0, 1].
+    Raises:
+        InputError: it cannot be read, has another shape, or is too small or too narrow to paint.
+    """
+    if isinstance(source, Picture):
+        picture = source
+    elif isinstance(source, Image.Image):
+        has_alpha = "A" in source.getbands() or "transparency" in source.info
+        picture = _from_array(np.asarray(source.convert("RGBA" if has_alpha else "RGB")), "image")
+    elif isinstance(source, np.ndarray):
+        picture = _from_array(source, "array")
+    elif isinstance(source, Tensor):
+        picture = _from_tensor(source)
+    else:
+        picture = read_image(source)
+    check_paintable(picture)
+    return picture
+
+
+def as_style(source: Source, size: int) -> Picture:
+    """As `as_picture`; a name that is no file may be a built-in style's, drawn at this size.
+
+    Args:
+        size: side of a built-in style in pixels.
+    Raises:
+        InputError: neither a file nor a built-in style, or as `as_picture`.
+    """
+    if isinstance(source, str) and not Path(source).exists():
+        if source in style_names():
+            return _from_array(render_style(source, size), source)
+        if not Path(source).suffix and os.sep not in source:
+            raise unknown_name("style (no such file or built-in style)", source, style_names())
+    return as_picture(source)
+
+
+def _from_array(array: np.ndarray[Any, Any], name: str) -> Picture:
+    if array.ndim == 2:
+        array = np.repeat(array[:, :, None], 3, axis=2)
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape:
+        raise InputError(f"an array is [H, W], [H, W, 3] or [H, W, 4], not {list(array.shape)}")
+    if array.dtype == np.uint8:
+        values = array.astype(np.float32) / 255
+    elif np.issubdtype(array.dtype, np.floating):
+        values = array.astype(np.float32)
+    else:
+        raise InputError(f"an array of pixels is uint8, or float in [0, 1], not {array.dtype}")
+    tensor = torch.from_numpy(values).permute(2, 0, 1)[None].contiguous()
+    return _checked(tensor[:, :3], tensor[:, 3:] if array.shape[2] == 4 else None, name)
+
+
+def _from_tensor(tensor: Tensor) -> Picture:
+    rgb = tensor.detach().cpu().float()
+    if rgb.dim() == 3:
+        rgb = rgb[None]
+    if rgb.dim() != 4 or rgb.shape[:2] != (1, 3) or rgb.numel() == 0:
+        raise InputError(f"a tensor is [3, H, W] or [1, 3, H, W], not {list(tensor.shape)}")
+    return _checked(rgb, None, "tensor")
+
+
+def _checked(rgb: Tensor, alpha: Tensor | None, name: str) -> Picture:
+    rgb = rgb.contiguous()
+    if not (bool(rgb.isfinite().all()) and float(rgb.min()) >= 0 and float(rgb.max()) <= 1):
+        raise InputError("float pixels must lie in [0, 1]")
+    digest = hashlib.sha256(rgb.numpy().tobytes()).hexdigest()
+    return Picture(rgb=rgb, alpha=alpha, notes=(), name=name, sha256=digest)
