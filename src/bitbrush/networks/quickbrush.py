@@ -92,6 +92,10 @@ class QuickBrush(Network):
             for width, count in zip(widths, blocks, strict=True)
         )
 
+    def stage_ends(self) -> list[str]:
+        """The tap of each stage's last block."""
+        return [f"stage{n}.block{len(stage)}" for n, stage in enumerate(self.stages, 1)]  # type: ignore[arg-type]
+
     def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         x = self.stem_norm(functional.relu(self.stem(x)))
         yield "stem", x

@@ -1,0 +1,129 @@
+"""Trains quickbrush: VGG-19's features linear in the taps of a one-bit network.
+
+    bitbrush weights import vgg19_normalised_relu3_1.safetensors --network vgg19-normalised
+    bitbrush weights import vgg19_16x_relu5_1.safetensors --network vgg19-16x
+    python train/quickbrush.py --data photos.parquet \\
+        --teacher vgg19-normalised --teacher vgg19-16x -o runs/quickbrush
+
+or, with torchvision's own VGG-19 (548 MB):
+
+    bitbrush weights pull vgg19
+    python train/quickbrush.py --data FOLDER --teacher vgg19 -o runs/quickbrush
+
+Interrupted, the same command continues. The output folder then holds the packed weights, the curve
+and a model card. Needs the extra `train`.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.progress import Progress as Bar
+from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from bitbrush.errors import InputError
+from bitbrush.networks.quickbrush import QuickBrush
+from bitbrush.networks.taps import Network
+from bitbrush.train.card import Report, write_card
+from bitbrush.train.distil import Recipe, Target, distil
+from bitbrush.train.pictures import PictureCache
+from bitbrush.weights.bits import save_network
+from bitbrush.weights.loading import load_network
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+"""The teacher's layers, one for the stem and the end of each stage."""
+
+REPORT_EVERY = 50
+"""Steps that each point of the curve is averaged over."""
+
+
+def targets(student: QuickBrush, teachers: Sequence[Network]) -> list[Target]:
+    """Each layer from the first teacher that has it, for the tap at its resolution."""
+    ends = [tap for tap in student.taps if tap == "stem" or tap in student.stage_ends()]
+    pairs = []
+    for tap, layer in zip(ends, LAYERS, strict=True):
+        teacher = next((t for t in teachers if layer in t.taps), None)
+        if teacher is None:
+            raise InputError(f"no teacher has {layer}; name one more with --teacher")
+        # At full resolution neighbouring positions tell much the same.
+        pairs.append(Target(tap, teacher, layer, every=2 if tap == "stem" else 1))
+    return pairs
+
+
+def main(
+    data: Annotated[list[Path], typer.Option(help="Folders of pictures, or parquet files.")],
+    teacher: Annotated[list[str], typer.Option(help="Networks to learn from, by name.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of everything made.")],
+    pictures: Annotated[int, typer.Option(help="Pictures to see in all.")] = Recipe.pictures,
+    seed: Annotated[int, typer.Option(help="Seed of weights and crops.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train quickbrush, or continue."""
+    output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    student = QuickBrush().to(device, memory_format=torch.channels_last)
+    teachers = [
+        load_network(name, device=device).to(memory_format=torch.channels_last) for name in teacher
+    ]
+    recipe = Recipe(pictures=pictures, seed=seed)
+    columns = (
+        *Bar.get_default_columns()[:3],
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bar(*columns) as bar:
+        decoding = bar.add_task("decoding", total=None, note="")
+        cache = PictureCache.build(
+            data,
+            output / "pictures.u8",
+            progress=lambda count: bar.update(decoding, completed=count, note=f"{count} pictures"),
+        )
+        bar.remove_task(decoding)
+        task = bar.add_task("training", total=recipe.steps, note="")
+        started, curve = time.monotonic(), output / "curve.jsonl"
+        sums: dict[str, float] = {}
+        points = 0
+        checkpoint = output / "checkpoint.pth"
+        for step in distil(student, targets(student, teachers), cache, recipe, checkpoint):
+            points += 1
+            for layer, share in step.unexplained.items():
+                sums[layer] = sums.get(layer, 0.0) + share
+            if points == REPORT_EVERY:
+                means = {layer: round(total / points, 4) for layer, total in sums.items()}
+                seconds = round(time.monotonic() - started, 1)
+                point = {"pictures": step.step * recipe.batch, "seconds": seconds, **means}
+                with curve.open("a") as file:
+                    file.write(json.dumps(point) + "\n")
+                sums, points = {}, 0
+                bar.update(task, note=" ".join(f"{value:.2f}" for value in means.values()))
+            bar.update(task, completed=step.step)
+    weights = output / "quickbrush.safetensors"
+    metadata = {"network": "quickbrush", "source": "trained by bitbrush", "licence": "MIT"}
+    save_network(student, weights, metadata, half=True)
+    report = Report(
+        network=student,
+        command=shlex.join(["python", *sys.argv]),
+        data=[(path.name, len(cache)) for path in data],
+        teachers=[t.name for t in teachers],
+        recipe=recipe,
+        curve=[json.loads(line) for line in curve.read_text().splitlines()],
+    )
+    write_card(report, weights, output / "quickbrush.md")
+    print(f"{weights}: {weights.stat().st_size / 1024:.0f} KiB, card in {output / 'quickbrush.md'}")
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except InputError as error:
+        print(f"quickbrush: {error}", file=sys.stderr)
+        sys.exit(2)
