@@ -150,7 +150,9 @@ class Group(typer.core.TyperGroup):
             return self._flushed(end.exit_code)
         except KeyboardInterrupt as error:
             code = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-            return fail("terminated" if code == TERMINATED else "interrupted", code, error)
+            what = "terminated" if code == TERMINATED else "interrupted"
+            # A command that saved what it had says how to go on.
+            return fail(f"{what}; {error}" if str(error) else what, code, error)
         except typer.Abort as error:
             return fail("interrupted", INTERRUPTED, error)
         except BrokenPipeError:

@@ -16,6 +16,7 @@ from ..errors import InputError, PaintingError
 from ..style.settings import PaintSettings
 from .app import app, options
 from .progress import Progress, progress
+from .resuming import finished, resumed
 from .settings_options import with_settings
 from .signals import Interruptions
 
@@ -63,26 +64,38 @@ def paint(
     from ..style.paint import Session
 
     check_output(output)
+    _check_sources(output, content, *styles, settings.init, settings.weights)
     session = Session(content, styles, settings)
     check_output(output, transparent=session.content.alpha is not None)
     for picture in (session.content, *session.styles):
         for note in picture.notes:
-            _say(f"{picture.name}: {note}", as_json)
-    finished = _finished(session, output) if resume else None
-    if finished is not None:
-        _say(f"{output} is finished already", as_json)
+            _remark(f"{picture.name}: {note}")
+    metadata = finished(session, output) if resume else None
+    if metadata is not None:
+        _remark(f"{output} is finished already")
         if as_json:
-            _print_json(finished, output, session, 0.0)
+            _print_json(metadata, output, 0.0)
         return
-    state = _resumed(session, output, as_json) if resume else None
+    state = resumed(session, output) if resume else None
+    if state is not None:
+        _remark(f"resuming at step {state.total}")
+    elif resume:
+        _remark(f"there is no checkpoint of {output} to resume from; beginning anew")
     started = time.monotonic()
     painting = Run(session, output, save_every, state).paint()
     seconds = time.monotonic() - started
     if as_json:
-        _print_json(painting.metadata, output, session, seconds)
-    else:
+        _print_json(painting.metadata, output, seconds)
+    elif not options.quiet:
         height, width = painting.image.shape[-2:]
-        _say(f"{output}: {width}x{height} px, {seconds:.1f} s, {_peak_mb():.0f} MB", as_json)
+        print(f"{output}: {width}x{height} px, {seconds:.1f} s, {_peak_mb():.0f} MB")
+
+
+def _check_sources(output: Path, *sources: str | Path) -> None:
+    """Makes sure that the painting will not replace what it is made from."""
+    for source in map(Path, sources):
+        if source.exists() and output.exists() and source.samefile(output):
+            raise InputError(f"{output} would replace {source}, which it is painted from")
 
 
 class Run:
@@ -124,15 +137,15 @@ class Run:
                         painting = self.session.painting(step)
                     elif interruptions.waiting:
                         self._save(step, picture=True)
-                        interruptions.deliver()
+                        interruptions.deliver(f"continue {self.output} with --resume")
                     else:
                         self._save_if_due(step)
             except PaintingError as error:
                 raise self._broken_off(error) from error
-        if painting is None:
-            raise InputError(f"{self.checkpoint} holds a finished painting; delete it")
-        painting.save(self.output)
-        self.checkpoint.unlink(missing_ok=True)
+            if painting is None:
+                raise InputError(f"{self.checkpoint} holds a finished painting; delete it")
+            painting.save(self.output)
+            self.checkpoint.unlink(missing_ok=True)
         return painting
 
     def _save_if_due(self, step: Step) -> None:
@@ -159,6 +172,8 @@ class Run:
         image = resize(error.picture, last.height, last.width)
         steps = sum(scale.steps for scale in self.session.scales)
         self.session.finished(image, {}, [], 0, steps).save(self.output)
+        # It would only lead to the same failure.
+        self.checkpoint.unlink(missing_ok=True)
         return InputError(f"{error}; the last good picture is {self.output}")
 
 
@@ -171,62 +186,9 @@ def _show(bar: Progress, step: Step) -> None:
     bar.update(step.done, f"{step.width}x{step.height} step {step.done}/{step.steps} {losses}")
 
 
-def _finished(session: Session, output: Path) -> Mapping[str, Any] | None:
-    """The metadata of the output if it is this painting, finished.
-
-    Raises:
-        InputError: it is another one, finished.
-    """
-    from ..images import read_metadata
-    from ..style.checkpoint import checkpoint_path
-    from ..style.paint import run_hash
-
-    if checkpoint_path(output).exists() or not output.exists():
-        return None
-    try:
-        metadata = read_metadata(output)
-    except InputError:
-        return None
-    if not metadata.get("steps") or metadata.get("steps_done") != metadata["steps"]:
-        return None
-    if metadata.get("run") != run_hash(session.run()):
-        raise InputError(f"{output} was painted with other settings; choose another name")
-    return metadata
-
-
-def _resumed(session: Session, output: Path, as_json: bool) -> State | None:
-    """The state to continue from; None, said aloud, where there is none.
-
-    Raises:
-        InputError: the checkpoint belongs to other settings, threads or versions.
-    """
-    from ..style.checkpoint import checkpoint_path, load_checkpoint
-
-    path = checkpoint_path(output)
-    checkpoint = load_checkpoint(path)
-    if checkpoint is None:
-        _say(f"there is no {path.name} to resume from; beginning anew", as_json)
-        return None
-    if session.settings.threads is None:
-        session.threads = int(checkpoint.run.get("threads", session.threads))
-    ours, theirs = _flat(session.run()), _flat(checkpoint.run)
-    different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
-    if different:
-        changes = ", ".join(f"{k} {theirs.get(k)} -> {ours.get(k)}" for k in different[:4])
-        raise InputError(
-            f"{path.name} was made with something else ({changes}); repeat that, or delete it"
-        )
-    _say(f"resuming at step {checkpoint.state.total}", as_json)
-    return checkpoint.state
-
-
-def _flat(run: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{k: v for k, v in run.items() if k != "settings"}, **run["settings"]}
-
-
-def _say(text: str, as_json: bool) -> None:
+def _remark(text: str) -> None:
     if not options.quiet:
-        print(text, file=sys.stderr if as_json else sys.stdout)
+        print(text, file=sys.stderr)
 
 
 def _peak_mb() -> float:
@@ -235,20 +197,19 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _print_json(
-    metadata: Mapping[str, Any], output: Path, session: Session, seconds: float
-) -> None:
+def _print_json(metadata: Mapping[str, Any], output: Path, seconds: float) -> None:
+    settings = metadata["settings"] | metadata["resolved"]
     result = {
         "output": str(output),
-        "network": session.settings.network,
+        "network": settings["network"],
         "engine": metadata["engine"],
-        "device": session.job.settings.device,
+        "device": settings["device"],
         "width": metadata["width"],
         "height": metadata["height"],
         "steps": metadata["steps_done"],
         "seconds": round(seconds, 3),
         "peak_rss_mb": round(_peak_mb(), 1),
         "losses": metadata["losses"],
-        "settings": metadata["resolved"],
+        "settings": settings,
     }
-    print(json.dumps(result, ensure_ascii=False))
+    print(json.dumps(result))

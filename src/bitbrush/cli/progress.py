@@ -27,7 +27,7 @@ class Progress:
         """Sets how much is done, counted as `total` is, and a short remark such as the loss."""
         self.done = done
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
         """Called once, at the end or when the work failed."""
 
 
@@ -43,7 +43,9 @@ class Line(Progress):
         self.done = done
         self._note = note
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
+        if failed:
+            return  # in a log, the error is the line that counts
         share = "" if not self.total else f" {min(100 * self.done / self.total, 100):.0f} %,"
         seconds = time.monotonic() - self._started
         note = f", {self._note}" if self._note else ""
@@ -75,7 +77,7 @@ class Bar(Progress):
         self.done = done
         self._bar.update(self._task, completed=done, note=note)
 
-    def close(self) -> None:
+    def close(self, failed: bool = False) -> None:
         self._bar.stop()
 
 
@@ -98,5 +100,7 @@ def progress(title: str, total: float | None = None) -> Iterator[Progress]:
         shown = Line(title, total)
     try:
         yield shown
-    finally:
-        shown.close()
+    except BaseException:
+        shown.close(failed=True)
+        raise
+    shown.close()

@@ -39,7 +39,11 @@ class Interruptions:
             raise kind
         self.waiting = kind
 
-    def deliver(self) -> None:
-        """Raises what was held back."""
+    def deliver(self, advice: str) -> None:
+        """Raises what was held back.
+
+        Args:
+            advice: how to go on, for the user to read.
+        """
         if self.waiting is not None:
-            raise self.waiting
+            raise self.waiting(advice)

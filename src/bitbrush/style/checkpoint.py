@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ..errors import InputError
 from .state import State
@@ -57,6 +59,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "state": json.dumps(values),
     }
     tensors = {name: tensor.cpu().contiguous() for name, tensor in state.tensors.items()}
+    metadata["sha256"] = _digest(metadata, tensors)
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
@@ -88,6 +91,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
                 raise ValueError("another format")
             run, values = json.loads(metadata["run"]), json.loads(metadata["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata["sha256"] != _digest(metadata, tensors):
+            raise ValueError("another digest")
         state = State(
             scale=int(values["scale"]),
             done=int(values["done"]),
@@ -102,3 +107,13 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             f"{path.name} is no checkpoint of this version of bitbrush, or damaged; "
             "delete it to begin anew"
         ) from error
+
+
+def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 in hex of all that a checkpoint holds: one bit changed would change the picture."""
+    digest = hashlib.sha256(f"{metadata['run']}{metadata['state']}".encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

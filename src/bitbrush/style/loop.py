@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class Step:
         done, steps: steps done in all, and how many there will be.
         height, width: of the current scale in pixels.
         losses: what each named term contributed.
+        history: the whole loss after each step so far.
         picture: gives RGB [1, 3, height, width], the average so far; only until the next step.
         state: gives all that is needed to continue from here; only until the next step.
     """
@@ -45,6 +46,7 @@ class Step:
     height: int
     width: int
     losses: Mapping[str, float]
+    history: Sequence[float]
     picture: Callable[[], Tensor]
     state: Callable[[], State]
 
@@ -74,7 +76,12 @@ def painting_steps(job: Job, state: State | None = None) -> Iterator[Step]:
         if state is not None:
             painter.restore(state)
         while painter.done < scales[index].steps:
-            parts = painter.advance()
+            try:
+                parts = painter.advance()
+            except PaintingError as error:
+                if error.picture is None and losses and previous is not None:
+                    error.picture = previous.cpu()
+                raise
             losses.append(sum(parts.values()))
             yield _step(painter, index, scales, parts, losses)
         previous = painter.average.value()
@@ -98,6 +105,7 @@ def _step(
         height=painter.scale.height,
         width=painter.scale.width,
         losses=parts,
+        history=losses,
         picture=lambda: painter.average.value().cpu(),
         state=lambda: painter.state(index, total, losses),
     )
@@ -163,7 +171,10 @@ class ScalePainter:
         self.canvas.constrain()
         self.done += len(evaluations)
         with torch.no_grad():
-            self.average.update(self.canvas.image(), len(evaluations))
+            image = self.canvas.image()
+            if not bool(image.isfinite().all()):
+                raise self._failure(evaluations[-1])
+            self.average.update(image, len(evaluations))
         return evaluations[-1]
 
     def _look(self, view: View) -> None:
@@ -181,12 +192,17 @@ class ScalePainter:
                 features |= self.job.network(self.view(leaf), taps)
             loss, parts = evaluate(terms, features, self.random)
             (gradient,) = torch.autograd.grad(loss, leaf)
-        if not (math.isfinite(float(loss)) and bool(gradient.isfinite().all())):
+        loss_value = float(loss.detach())
+        if not (math.isfinite(loss_value) and bool(gradient.isfinite().all())):
             raise self._failure(parts)
+        # A pixel's share of the loss falls with their number. Optimisers compare gradients with
+        # fixed thresholds, so they get the loss summed over the pixels: the same at every size.
+        pixels = gradient[0, 0].numel()
+        gradient *= pixels
         for parameter in self.canvas.parameters:
             parameter.grad = None
         image.backward(blurred(gradient) if settings.blur_gradient else gradient)  # type: ignore[no-untyped-call]
-        return float(loss), parts
+        return loss_value * pixels, parts
 
     def _failure(self, parts: Mapping[str, float]) -> PaintingError:
         wrong = [name for name, value in parts.items() if not math.isfinite(value)]
@@ -195,7 +211,7 @@ class ScalePainter:
             f"{self.scale.width}x{self.scale.height} px ({', '.join(wrong) or 'its gradient'}); "
             "try a smaller --learning-rate or smaller weights"
         )
-        if self.average.sum is not None:
+        if self.average.sum is not None and bool(self.average.sum.isfinite().all()):
             error.picture = self.average.value().cpu()
         return error
 
@@ -223,7 +239,9 @@ class ScalePainter:
         self.average.weight = float(state.values["average"])
         self.average.sum = state.tensors["average"].to(self.content.device, copy=True)
         groups = self.optimizer.state_dict()["param_groups"]
-        optimizer_state = unflatten(state.values["optimizer"], state.tensors)
+        # Copies, because an optimiser changes its tensors in place and the state must not change.
+        tensors = {name: tensor.clone() for name, tensor in state.tensors.items()}
+        optimizer_state = unflatten(state.values["optimizer"], tensors)
         self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
         top, left, extra, scale = state.values["view"]
         self._look(View(int(top), int(left), int(extra), float(scale)))
@@ -232,7 +250,15 @@ class ScalePainter:
 def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer:
     rate = job.settings.learning_rate or 0.03
     if job.settings.optimizer == "lbfgs":
-        return torch.optim.LBFGS(canvas.parameters, lr=rate, max_iter=HOLD, history_size=10)
+        # Without tolerances: how long to paint is the user's choice.
+        return torch.optim.LBFGS(
+            canvas.parameters,
+            lr=rate,
+            max_iter=HOLD,
+            history_size=10,
+            tolerance_grad=0,
+            tolerance_change=0,
+        )
     return torch.optim.Adam(canvas.parameters, lr=rate, betas=(0.9, 0.99))
 
 

@@ -26,7 +26,7 @@ from .job import Job
 from .loop import Step, painting_steps
 from .memory import check_memory
 from .settings import INITS, PaintSettings, make_settings
-from .sources import Source, as_picture, as_style
+from .sources import Source, as_init, as_picture, as_style
 from .state import State
 
 PRECISION = "float32"
@@ -84,7 +84,7 @@ class Session:
         self.threads = settings.threads or torch.get_num_threads()
         self.content = as_picture(content)
         self.styles = [as_style(style, full.style_size or full.size) for style in styles]
-        self.init = None if settings.init in INITS else as_picture(settings.init)
+        self.init = as_init(settings.init)
         self.weights: WeightsInfo = resolve_weights(full.network, full.weights)
         network = load_network(
             full.network,
@@ -136,7 +136,7 @@ class Session:
             image = resize(image, last.height, last.width)
         if self.settings.preserve_colours == "luminance":
             image = with_colours_of(image, resize(self.content.rgb, last.height, last.width))
-        return self.finished(image, step.losses, step.state().losses, step.done, step.steps)
+        return self.finished(image, step.losses, step.history, step.done, step.steps)
 
     def finished(
         self,

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..errors import InputError, unknown_name
 from ..images import Picture, check_paintable, read_image
-from ..styles import render_style, style_names
+from ..styles import LARGEST, SMALLEST, render_style, style_names
+from .settings import INITS
 
 Source = str | os.PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor | Picture
 """What a picture may be given as: see `as_picture`."""
@@ -48,15 +49,30 @@ def as_style(source: Source, size: int) -> Picture:
     """As `as_picture`; a name that is no file may be a built-in style's, drawn at this size.
 
     Args:
-        size: side of a built-in style in pixels.
+        size: side of a built-in style in pixels, as near as it can be drawn.
     Raises:
         InputError: neither a file nor a built-in style, or as `as_picture`.
     """
-    if isinstance(source, str) and not Path(source).exists():
-        if source in style_names():
-            return _from_array(render_style(source, size), source)
-        if not Path(source).suffix and os.sep not in source:
-            raise unknown_name("style (no such file or built-in style)", source, style_names())
+    if isinstance(source, str) and source in style_names() and not Path(source).is_file():
+        drawn = render_style(source, min(max(size, SMALLEST), LARGEST))
+        return _from_array(drawn, source)
+    if isinstance(source, str) and not (
+        Path(source).exists() or Path(source).suffix or os.sep in source
+    ):
+        raise unknown_name("style (no such file or built-in style)", source, style_names())
+    return as_picture(source)
+
+
+def as_init(source: Source) -> Picture | None:
+    """The picture to begin a painting with; None where `INITS` has the word for it.
+
+    Raises:
+        InputError: neither a file nor one of those words, or as `as_picture`.
+    """
+    if isinstance(source, str) and source in INITS:
+        return None
+    if isinstance(source, str) and not (Path(source).exists() or Path(source).suffix):
+        raise unknown_name("--init (no such file or word)", source, INITS)
     return as_picture(source)
 
 
