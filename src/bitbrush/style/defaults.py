@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from ..errors import InputError
 from ..networks.registry import network_spec
-from .settings import PaintSettings
+from .settings import PaintSettings, option_name
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,15 @@ def resolved(settings: PaintSettings) -> PaintSettings:
     """The settings with everything that was left to the network filled in.
 
     Raises:
-        InputError: unknown network.
+        InputError: unknown network, or an estimator for one that has no sign to estimate.
     """
-    defaults = DEFAULTS[network_spec(settings.network).name]
+    spec = network_spec(settings.network)
+    defaults = DEFAULTS[spec.name]
+    for option in ("estimator", "estimator_width"):
+        if spec.kind == "float" and getattr(settings, option) not in (None, "trained"):
+            raise InputError(
+                f"{option_name(option)} has no meaning for {spec.name}, which has no one-bit layers"
+            )
     filled = {
         field.name: getattr(defaults, field.name)
         for field in dataclasses.fields(defaults)
@@ -74,11 +81,14 @@ def resolved(settings: PaintSettings) -> PaintSettings:
         filled.pop("content_taps", None)
     if settings.style_weight == 0:
         filled.pop("style_taps", None)
+    if settings.content_weight == settings.style_weight == 0:
+        # Colours alone are compared, without the network.
+        filled = {}
     if settings.estimator_width is not None and settings.estimator is None:
         # A width without a name is meant for a window that has one.
         filled["estimator"] = "approx"
     if settings.learning_rate is None:
         filled["learning_rate"] = 0.03 if settings.optimizer == "adam" else 1.0
-    if settings.style_size is None:
+    if settings.style_size is None and settings.counts_style():
         filled["style_size"] = settings.size
     return dataclasses.replace(settings, **filled)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, unknown_name
 from ..images import resize
 from ..networks.taps import Network
 from .colour import recoloured
@@ -44,15 +44,11 @@ class Job:
         if weights and len(weights) != len(styles):
             raise InputError(f"{len(weights)} --style-weights for {len(styles)} styles")
         for tap in self.taps():
-            if tap not in self.network.taps or self.network.taps[tap].stride == 0:
-                # The network's own check has the text, with the nearest name.
-                self.network.check(torch.empty(1, 3, *self.smallest_side()), [tap])
+            if tap not in self.network.taps:
+                maps = [name for name, known in self.network.taps.items() if known.stride]
+                raise unknown_name(f"tap of {self.network.name}", tap, maps)
+            if self.network.taps[tap].stride == 0:
                 raise InputError(f"{tap} of {self.network.name} is no map that can be painted from")
-
-    def smallest_side(self) -> tuple[int, int]:
-        """Height and width of a picture that every tap of the network accepts by size."""
-        side = max(tap.smallest for tap in self.network.taps.values())
-        return side, side
 
     def taps(self) -> list[str]:
         """The taps that the losses look at, in the order of the network."""
@@ -140,7 +136,7 @@ class Job:
         with torch.no_grad():
             features = self.network(view(content), self.content_taps())
         return [
-            ContentTerm(tap, self.settings.content_weight * weight, features[tap])
+            ContentTerm.of(tap, self.settings.content_weight * weight, features[tap])
             for tap, weight in self.content_taps().items()
         ]
 

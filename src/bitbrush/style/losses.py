@@ -12,11 +12,18 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .statistics import TINY, StyleTarget
 
 IMAGE = "image"
 """The name under which terms find the picture itself among the features."""
+
+PLAIN = 1e-2
+"""A content whose variance is below this share of its mean square counts as having this share."""
+
+SMOOTH = 1e-6
+"""Roughness of a style below which it counts as this rough."""
 
 
 class Term(Protocol):
@@ -56,20 +63,32 @@ class StyleTerm:
 
 @dataclass(frozen=True)
 class ContentTerm:
-    """Squared distance between the features of a tap, over the variance of the content's."""
+    """Squared distance between the features of a tap, over the variance of the content's.
+
+    Attributes:
+        target: the content's features, [1, C, H, W].
+        variance: theirs, over the positions, averaged over the channels.
+    """
 
     tap: str
     weight: float
     target: Tensor
+    variance: float
+
+    @classmethod
+    def of(cls, tap: str, weight: float, features: Tensor) -> ContentTerm:
+        """The term whose target are these features."""
+        target = features.float()
+        variance = float(target.var((2, 3), correction=0).mean())
+        # Of a content picture without any drawing there is nothing to keep.
+        return cls(tap, weight, target, max(variance, PLAIN * float(target.square().mean()), TINY))
 
     @property
     def name(self) -> str:
         return f"content/{self.tap}"
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
-        centred = self.target - self.target.mean((2, 3), keepdim=True)
-        error = (features.float() - self.target.float()).square().mean()
-        return error / (centred.float().square().mean() + TINY)
+        return functional.mse_loss(features.float(), self.target) / self.variance
 
 
 def roughness(image: Tensor) -> Tensor:
@@ -93,7 +112,7 @@ class SmoothnessTerm:
     name: str = "tv"
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
-        return roughness(features) / (self.reference + TINY)
+        return roughness(features) / max(self.reference, SMOOTH)
 
 
 def evaluate(

@@ -92,6 +92,10 @@ class PaintSettings:
             if taps is not None:
                 parse_taps(taps)
 
+    def counts_style(self) -> bool:
+        """Whether anything of the style pictures takes part in the loss."""
+        return self.style_weight > 0 or self.colour_weight > 0 or self.tv_weight > 0
+
     def _check_ranges(self) -> None:
         for name in ("content_weight", "style_weight", "colour_weight", "tv_weight"):
             _check(name, getattr(self, name), "a number of at least 0", 0, math.inf)
@@ -125,6 +129,17 @@ class PaintSettings:
             raise InputError("--style-taps has no meaning with --style-weight 0")
         if self.estimator_width is not None and self.estimator in ("trained", "identity"):
             raise InputError(f"--estimator {self.estimator} has no --estimator-width")
+        if self.style_weight == 0 and self.statistic != "covariance":
+            raise InputError(f"--statistic {self.statistic} has no meaning with --style-weight 0")
+        if self.style_weight == 0 and self.content_weight == 0:
+            for name in ("encode_scale", "estimator", "estimator_width"):
+                if getattr(self, name) is not None:
+                    raise InputError(
+                        f"{option_name(name)} has no meaning with --style-weight 0 and "
+                        "--content-weight 0"
+                    )
+        if self.style_size is not None and not self.counts_style():
+            raise InputError("--style-size has no meaning where nothing of the style counts")
 
 
 def _check(name: str, value: float, wanted: str, low: float, high: float) -> None:
@@ -173,7 +188,7 @@ def make_settings(values: Mapping[str, Any]) -> PaintSettings:
 
 def _plain(name: str, value: Any, kind: str) -> Any:
     if isinstance(value, Mapping):
-        value = ",".join(f"{tap}:{weight:g}" for tap, weight in value.items())
+        value = ",".join(f"{tap}:{weight}" for tap, weight in value.items())
     elif isinstance(value, (list, tuple)) and name != "style_weights":
         value = ",".join(str(part) for part in value)
     if value is None:
@@ -184,6 +199,8 @@ def _plain(name: str, value: Any, kind: str) -> Any:
         if name == "style_weights":
             return tuple(float(part) for part in value)
         if kind.startswith("bool"):
+            if value not in (True, False):
+                raise ValueError
             return bool(value)
         if kind.startswith("int"):
             if int(value) != float(value):
@@ -191,6 +208,6 @@ def _plain(name: str, value: Any, kind: str) -> Any:
             return int(value)
         if kind.startswith("float"):
             return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{option_name(name)} cannot be {value!r}") from None
     return str(value)

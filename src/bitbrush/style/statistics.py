@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +16,13 @@ PROJECTIONS = 64
 """Directions that the sliced Wasserstein distance draws at each step."""
 
 TINY = 1e-8
+
+FLAT = 1e-2
+"""A standard deviation below this share of the root mean square counts as this share: a style
+of one colour would otherwise be divided by nothing."""
+
+COLUMNS = 2**14
+"""Positions that are centred at a time, so that no copy of a whole map is made."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +45,32 @@ def channel_statistics(features: Tensor) -> Moments:
     Source: Gatys et al. 2016, eq. 4, but centred, because the large means of one-bit layers
         would swamp everything else in an uncentred product.
     """
-    flat = _flat(features)
-    mean = flat.mean(1)
-    centred = flat - mean[:, None]
-    return Moments(mean, centred @ centred.T / flat.shape[1])
+    mean, matrix = _Covariance.apply(_flat(features))  # type: ignore[no-untyped-call]
+    return Moments(mean, matrix)
+
+
+class _Covariance(torch.autograd.Function):
+    """Mean [C] and covariance [C, C] of a map [C, N].
+
+    The way back needs the map alone, which the network keeps anyway: no centred copy is kept.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> tuple[Tensor, Tensor]:
+        mean = flat.mean(1)
+        matrix = flat.new_zeros(len(flat), len(flat))
+        for part in torch.split(flat, COLUMNS, 1):  # type: ignore[no-untyped-call]
+            centred = part - mean[:, None]
+            matrix.addmm_(centred, centred.T)
+        ctx.save_for_backward(flat, mean)
+        return mean, matrix / flat.shape[1]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        flat, mean = ctx.saved_tensors
+        of_mean, of_matrix = gradients
+        both = (of_matrix + of_matrix.T) / flat.shape[1]
+        return torch.addmm((of_mean / flat.shape[1] - both @ mean)[:, None], both, flat)
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -63,8 +94,8 @@ class StyleTarget:
     """The style of one feature map, and how far another map is from it.
 
     Distances are relative: 0 when the statistics agree, about 1 when nothing does, whatever the
-    scale of the features. Features are divided by their mean standard deviation in the style
-    first, so that means and covariances weigh alike in every layer.
+    scale of the features. Features count in units of their mean standard deviation in the style,
+    so that means and covariances weigh alike in every layer.
 
     Args:
         features: of the style picture, [1, C, H, W].
@@ -76,23 +107,24 @@ class StyleTarget:
     def __init__(self, features: Tensor, statistic: str = "covariance") -> None:
         features = features.detach().float()
         self.statistic = statistic
-        self.scale = float(features.var((2, 3)).mean().sqrt().clamp(min=TINY))
-        scaled = features / self.scale
+        variance, square = float(features.var((2, 3)).mean()), float(features.square().mean())
+        self.scale = math.sqrt(max(variance, FLAT**2 * square, TINY))
         if statistic == "sliced-wasserstein":
-            self.features = _flat(scaled)
-            self.norm = float(self.features.square().mean()) + TINY
+            self.features = _flat(features)
+            self.norm = square / self.scale**2 + TINY
         else:
-            self.vector = self._vector(scaled)
+            self.vector = self._vector(features)
             self.norm = float(self.vector.square().sum()) + TINY
 
-    def _vector(self, scaled: Tensor) -> Tensor:
+    def _vector(self, features: Tensor) -> Tensor:
         if self.statistic == "gram":
-            return gram_matrix(scaled).flatten()
+            return gram_matrix(features).flatten() / self.scale**2
         if self.statistic == "mean":
-            flat = _flat(scaled)
-            return torch.cat([flat.mean(1), (flat.var(1) + TINY).sqrt()])
-        moments = channel_statistics(scaled)
-        return torch.cat([moments.mean, moments.matrix.flatten()])
+            flat = _flat(features)
+            deviation = (flat.var(1) / self.scale**2 + TINY).sqrt()
+            return torch.cat([flat.mean(1) / self.scale, deviation])
+        moments = channel_statistics(features)
+        return torch.cat([moments.mean / self.scale, moments.matrix.flatten() / self.scale**2])
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
         """The relative squared distance of a map [1, C, H', W'] to this style, a scalar.
@@ -100,14 +132,13 @@ class StyleTarget:
         Args:
             random: draws the directions of the sliced Wasserstein distance.
         """
-        scaled = features.float() / self.scale
         if self.statistic == "sliced-wasserstein":
-            return self._sliced(_flat(scaled), random) / self.norm
-        return (self._vector(scaled) - self.vector).square().sum() / self.norm
+            return self._sliced(_flat(features), random) / self.norm
+        return (self._vector(features) - self.vector).square().sum() / self.norm
 
     def _sliced(self, flat: Tensor, random: torch.Generator) -> Tensor:
         directions = torch.randn(PROJECTIONS, flat.shape[0], generator=random).to(flat.device)
-        directions = functional.normalize(directions, dim=1)
+        directions = functional.normalize(directions, dim=1) / self.scale
         ours = (directions @ flat).sort(1).values
         theirs = (directions @ self.features).sort(1).values
         if theirs.shape[1] != ours.shape[1]:

@@ -1,0 +1,125 @@
+"""Statistics against numpy, and distances: zero at the target, free of scale, differentiable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from bitbrush.errors import InputError
+from bitbrush.style.settings import STATISTICS
+from bitbrush.style.statistics import COLUMNS, StyleTarget, channel_statistics, gram_matrix
+
+
+def maps(height: int, width: int, channels: int = 5, seed: int = 0) -> Tensor:
+    """[1, C, H, W] with means far from 0, as one-bit layers have them."""
+    random = torch.Generator().manual_seed(seed)
+    features = torch.randn(1, channels, height, width, generator=random)
+    return features * torch.linspace(0.5, 2, channels).view(1, -1, 1, 1) + 7
+
+
+def draws() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+@pytest.mark.parametrize("width", [9, COLUMNS // 4])
+def test_moments_are_numpys(width: int) -> None:
+    features = maps(6, width)
+    flat = features[0].flatten(1).double().numpy()
+    moments = channel_statistics(features)
+    np.testing.assert_allclose(moments.mean, flat.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(moments.matrix, np.cov(flat, bias=True), rtol=1e-3, atol=1e-4)
+    gram = flat @ flat.T / flat.shape[1]
+    np.testing.assert_allclose(gram_matrix(features), gram, rtol=1e-5)
+
+
+def test_covariance_keeps_its_precision_beside_a_large_mean() -> None:
+    features = maps(64, 64) + 1000
+    flat = features[0].flatten(1).double().numpy()
+    moments = channel_statistics(features)
+    np.testing.assert_allclose(moments.matrix, np.cov(flat, bias=True), rtol=1e-3, atol=2e-4)
+
+
+def test_one_position_has_no_statistics() -> None:
+    with pytest.raises(InputError, match="two positions"):
+        channel_statistics(torch.ones(1, 3, 1, 1))
+
+
+def test_moments_gradient_is_that_of_the_plain_formula() -> None:
+    features = maps(4, 5).requires_grad_(True)
+    weights = torch.randn(5, 5, generator=draws())
+
+    def loss(mean: Tensor, matrix: Tensor) -> Tensor:
+        return (mean * weights[0]).sum() + (matrix * weights).sum()
+
+    moments = channel_statistics(features)
+    (ours,) = torch.autograd.grad(loss(moments.mean, moments.matrix), features)
+    flat = features[0].flatten(1)
+    mean = flat.mean(1)
+    centred = flat - mean[:, None]
+    (plain,) = torch.autograd.grad(loss(mean, centred @ centred.T / flat.shape[1]), features)
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_distance_is_zero_at_the_target_only(statistic: str) -> None:
+    target = StyleTarget(maps(6, 7), statistic)
+    assert float(target.distance(maps(6, 7), draws())) < 1e-10
+    assert float(target.distance(0.5 * maps(6, 7), draws())) > 0.05
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("factor", [0.01, 300.0])
+def test_distance_is_free_of_scale(statistic: str, factor: float) -> None:
+    style, other = maps(6, 7), maps(8, 9, seed=1) - 2
+    plain = StyleTarget(style, statistic).distance(other, draws())
+    scaled = StyleTarget(factor * style, statistic).distance(factor * other, draws())
+    torch.testing.assert_close(scaled, plain, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_distance_of_repeated_texture_is_nearly_zero(statistic: str) -> None:
+    """The same texture, more of it, is the same style: sizes need not agree."""
+    style = maps(6, 8)
+    repeated = torch.cat([style, style], dim=3)
+    assert float(StyleTarget(style, statistic).distance(repeated, draws())) < 1e-3
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_gradient_is_that_of_finite_differences(statistic: str) -> None:
+    target = StyleTarget(maps(6, 7), statistic)
+    features = (maps(5, 6, seed=1) - 3).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(target.distance(features, draws()), features)
+    direction = torch.randn(features.shape, generator=torch.Generator().manual_seed(9))
+    step = 1e-2
+    with torch.no_grad():
+        ahead = float(target.distance(features + step * direction, draws()))
+        behind = float(target.distance(features - step * direction, draws()))
+    measured = (ahead - behind) / (2 * step)
+    assert float((gradient * direction).sum()) == pytest.approx(measured, rel=0.02)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("grey", [0.0, 0.5, 1.0])
+def test_style_of_one_colour_gives_a_finite_distance(statistic: str, grey: float) -> None:
+    target = StyleTarget(torch.full((1, 3, 8, 8), grey), statistic)
+    features = torch.rand(1, 3, 8, 8, generator=draws(), requires_grad=True)
+    distance = target.distance(features, draws())
+    (gradient,) = torch.autograd.grad(distance, features)
+    assert float(distance.detach()) > 0
+    assert bool(gradient.isfinite().all())
+
+
+def test_mean_statistic_is_blind_to_what_covariance_sees() -> None:
+    """The same distribution of each channel, but channels that go together no longer."""
+    style = maps(8, 8)
+    shuffled = style.clone()
+    order = torch.randperm(64, generator=draws())
+    shuffled[0, 0] = style[0, 0].flatten()[order].view(8, 8)
+    correlated = style.clone()
+    correlated[0, 1] = 2 * style[0, 0]
+    broken = correlated.clone()
+    broken[0, 1] = 2 * shuffled[0, 0]
+    assert float(StyleTarget(correlated, "mean").distance(broken, draws())) < 1e-8
+    assert float(StyleTarget(correlated, "covariance").distance(broken, draws())) > 1e-3

@@ -1,0 +1,45 @@
+"""What the network is shown: sizes, mirrored margins, shifts and the blurred gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bitbrush.style.views import MARGIN, View, blurred, random_view
+
+PICTURE = torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(0))
+
+
+def test_margins_are_mirrored() -> None:
+    seen = View(top=3, left=5, extra=9)(PICTURE)
+    plain = PICTURE[0].permute(1, 2, 0).numpy()
+    expected = np.pad(plain, ((3, 6), (5, 4), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(seen[0].permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.mark.parametrize(("scale", "size"), [(1.0, (72, 82)), (2.0, (144, 164)), (0.5, (36, 41))])
+def test_every_shift_shows_the_same_size(scale: float, size: tuple[int, int]) -> None:
+    random = torch.Generator().manual_seed(1)
+    views = [random_view(16, scale, random) for _ in range(40)]
+    assert {tuple(view(PICTURE).shape[-2:]) for view in views} == {size}
+    for edges in ({view.top for view in views}, {view.left for view in views}):
+        assert min(edges) >= MARGIN and max(edges) <= MARGIN + 16 and len(edges) > 10
+
+
+def test_narrow_picture_is_padded_as_far_as_it_can_be_mirrored() -> None:
+    assert View(24, 0, 48)(PICTURE[..., :6, :]).shape[-2:] == (6 + 5 + 5, 50 + 0 + 48)
+
+
+def test_blur_spreads_a_point_and_removes_a_checkerboard() -> None:
+    point = torch.zeros(1, 3, 7, 7)
+    point[0, 1, 3, 3] = 16
+    blurry = blurred(point)
+    kernel = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
+    torch.testing.assert_close(blurry[0, 1, 2:5, 2:5], kernel)
+    assert float(blurry.sum()) == 16, "nothing elsewhere, and not in other channels"
+    board = (torch.arange(8)[:, None] + torch.arange(8)[None]) % 2 * 2.0 - 1
+    inner = blurred(board.expand(1, 3, 8, 8))[..., 1:-1, 1:-1]
+    assert float(inner.abs().max()) == 0
+    flat = torch.full((1, 3, 5, 5), 0.3)
+    torch.testing.assert_close(blurred(flat), flat)
