@@ -16,7 +16,7 @@ from ..errors import InputError, PaintingError
 from ..style.settings import PaintSettings
 from .app import app, options
 from .progress import Progress, progress
-from .resuming import finished, resumed
+from .resuming import clean_up, finished, resumed
 from .settings_options import with_settings
 from .signals import Interruptions
 
@@ -145,7 +145,7 @@ class Run:
             if painting is None:
                 raise InputError(f"{self.checkpoint} holds a finished painting; delete it")
             painting.save(self.output)
-            self.checkpoint.unlink(missing_ok=True)
+            clean_up(self.output)
         return painting
 
     def _save_if_due(self, step: Step) -> None:
@@ -173,7 +173,7 @@ class Run:
         steps = sum(scale.steps for scale in self.session.scales)
         self.session.finished(image, {}, [], 0, steps).save(self.output)
         # It would only lead to the same failure.
-        self.checkpoint.unlink(missing_ok=True)
+        clean_up(self.output)
         return InputError(f"{error}; the last good picture is {self.output}")
 
 

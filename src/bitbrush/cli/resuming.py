@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +62,20 @@ def resumed(session: Session, output: Path) -> State | None:
             f"{path.name} was made with something else ({changes}); repeat that, or delete it"
         )
     return checkpoint.state
+
+
+def clean_up(output: Path) -> None:
+    """Removes a painting's checkpoint, and the parts of files that a kill cut off."""
+    from ..style.checkpoint import checkpoint_path
+
+    checkpoint = checkpoint_path(output)
+    picture = Path(os.path.realpath(output))
+    parts = [
+        *checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}????????.part"),
+        *picture.parent.glob(f".{glob.escape(picture.name[:200])}.????????.part"),
+    ]
+    for path in (checkpoint, *parts):
+        path.unlink(missing_ok=True)
 
 
 def _flat(run: Mapping[str, Any]) -> dict[str, Any]:
