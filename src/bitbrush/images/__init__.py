@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from .metadata import read_metadata
 from .picture import Picture, check_paintable, resize
-from .reading import read_image
+from .reading import from_pillow, read_image
 from .writing import check_output, write_image
 
 __all__ = [
     "Picture",
     "check_output",
     "check_paintable",
+    "from_pillow",
     "read_image",
     "read_metadata",
     "resize",

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError, unknown_name
-from ..images import Picture, check_paintable, read_image
+from ..images import Picture, check_paintable, from_pillow, read_image
 from ..styles import LARGEST, SMALLEST, render_style, style_names
 from .settings import INITS
 
@@ -33,14 +33,17 @@ def as_picture(source: Source) -> Picture:
     if isinstance(source, Picture):
         picture = source
     elif isinstance(source, Image.Image):
-        has_alpha = "A" in source.getbands() or "transparency" in source.info
-        picture = _from_array(np.asarray(source.convert("RGBA" if has_alpha else "RGB")), "image")
+        picture = from_pillow(source)
     elif isinstance(source, np.ndarray):
         picture = _from_array(source, "array")
     elif isinstance(source, Tensor):
         picture = _from_tensor(source)
-    else:
+    elif isinstance(source, (str, os.PathLike)):
         picture = read_image(source)
+    else:
+        raise InputError(
+            f"a picture is a path, a PIL image, an array or a tensor, not {type(source).__name__}"
+        )
     check_paintable(picture)
     return picture
 
@@ -92,6 +95,8 @@ def _from_array(array: np.ndarray[Any, Any], name: str) -> Picture:
 
 
 def _from_tensor(tensor: Tensor) -> Picture:
+    if not tensor.is_floating_point():
+        raise InputError(f"a tensor of pixels is float in [0, 1], not {tensor.dtype}")
     rgb = tensor.detach().cpu().float()
     if rgb.dim() == 3:
         rgb = rgb[None]
@@ -102,7 +107,9 @@ def _from_tensor(tensor: Tensor) -> Picture:
 
 def _checked(rgb: Tensor, alpha: Tensor | None, name: str) -> Picture:
     rgb = rgb.contiguous()
-    if not (bool(rgb.isfinite().all()) and float(rgb.min()) >= 0 and float(rgb.max()) <= 1):
-        raise InputError("float pixels must lie in [0, 1]")
+    for values in (rgb, alpha):
+        # Written so that no number (NaN) is out of range too.
+        if values is not None and not (float(values.min()) >= 0 and float(values.max()) <= 1):
+            raise InputError("float pixels must lie in [0, 1]")
     digest = hashlib.sha256(rgb.numpy().tobytes()).hexdigest()
     return Picture(rgb=rgb, alpha=alpha, notes=(), name=name, sha256=digest)

@@ -59,7 +59,7 @@ class _Covariance(torch.autograd.Function):
     def forward(ctx: Any, flat: Tensor) -> tuple[Tensor, Tensor]:
         mean = flat.mean(1)
         matrix = flat.new_zeros(len(flat), len(flat))
-        for part in torch.split(flat, COLUMNS, 1):  # type: ignore[no-untyped-call]
+        for part in torch.split(flat, COLUMNS, 1):
             centred = part - mean[:, None]
             matrix.addmm_(centred, centred.T)
         ctx.save_for_backward(flat, mean)
