@@ -166,12 +166,8 @@ class Run:
     def _broken_off(self, error: PaintingError) -> InputError:
         if error.picture is None:
             return InputError(str(error))
-        from ..images import resize
-
-        last = self.session.scales[-1]
-        image = resize(error.picture, last.height, last.width)
         steps = sum(scale.steps for scale in self.session.scales)
-        self.session.finished(image, {}, [], 0, steps).save(self.output)
+        self.session.finished(error.picture, {}, [], 0, steps).save(self.output)
         # It would only lead to the same failure.
         clean_up(self.output)
         return InputError(f"{error}; the last good picture is {self.output}")

@@ -130,13 +130,7 @@ class Session:
 
     def painting(self, step: Step) -> Painting:
         """The picture as it stands after a step."""
-        image = step.picture()
-        last = self.scales[-1]
-        if image.shape[-2:] != (last.height, last.width):
-            image = resize(image, last.height, last.width)
-        if self.settings.preserve_colours == "luminance":
-            image = with_colours_of(image, resize(self.content.rgb, last.height, last.width))
-        return self.finished(image, step.losses, step.history, step.done, step.steps)
+        return self.finished(step.picture(), step.losses, step.history, step.done, step.steps)
 
     def finished(
         self,
@@ -146,8 +140,11 @@ class Session:
         done: int,
         steps: int,
     ) -> Painting:
-        """A painting of this session from its picture and what happened on the way."""
-        height, width = image.shape[-2:]
+        """A painting of this session from a canvas of any scale and what happened on the way."""
+        height, width = self.scales[-1].height, self.scales[-1].width
+        image = resize(image, height, width)
+        if self.settings.preserve_colours == "luminance":
+            image = with_colours_of(image, resize(self.content.rgb, height, width))
         alpha = self.content.alpha
         given = dataclasses.asdict(self.settings)
         given["weights"] = self._file_name(given["weights"], self.weights.file_name)
