@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -18,7 +20,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from bitbrush.cli import main  # noqa: F401 - gathers the commands
+from bitbrush.cli import main
 from bitbrush.cli.app import app
 from bitbrush.images import read_metadata
 from bitbrush.networks.quickbrush import QuickBrush
@@ -125,6 +127,18 @@ def test_quiet_says_nothing_at_all(folder: Path) -> None:
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert (folder / "out.png").exists()
+
+
+def test_a_name_need_not_be_text(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, written = b"caf\xe9.png", io.BytesIO()
+    words = ["paint", "content.png", "style.png", "-o", os.fsdecode(name), *SMALL, "--resume"]
+    monkeypatch.setattr(sys, "argv", ["bitbrush", *words])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "utf-8"))
+    monkeypatch.setattr(main, "install_signals", lambda: None)
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == 0 and written.getvalue().startswith(name + b": 64x48 px")
+    assert os.path.exists(name)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,7 @@ def refused(folder: Path, said: str, *arguments: str) -> None:
         ("content.png style.png -o content.png", "would replace content.png"),
         ("content.png style.png -o album/../style.png", "would replace style.png"),
         ("content.png style.png --init out.png -o out.png", "would replace out.png"),
+        (f"content.png style.png -o {'x' * 220}.png", "name is longer"),
         ("content.png style.png", "Missing option.*--output"),
         ("content.png -o new.png", "Missing argument 'STYLE"),
         ("-o new.png", "Missing argument 'CONTENT"),

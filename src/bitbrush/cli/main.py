@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import NoReturn
 
 import typer.main
@@ -14,6 +16,9 @@ from .app import app, install_signals
 def main() -> NoReturn:
     """Runs `bitbrush` with the process's arguments and ends the process."""
     install_signals()
+    # The name of a file may hold bytes that are no text; they are printed as they came.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
     # Not app(), which would hand errors to typer's own display first.
     typer.main.get_command(app).main()
     raise AssertionError("the group ends the process")

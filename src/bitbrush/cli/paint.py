@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 10.0
 """Time between two checkpoints where --save-every does not say otherwise."""
+
+LONGEST_NAME = 220
+"""Bytes of the output's name; a file may have 255, and a checkpoint's name is longer."""
 
 
 @app.command()
@@ -92,7 +96,13 @@ def paint(
 
 
 def _check_sources(output: Path, *sources: str | Path) -> None:
-    """Makes sure that the painting will not replace what it is made from."""
+    """Makes sure that the painting will not replace what it is made from, and has room for a name.
+
+    Raises:
+        InputError: it would, or there is none for the files that are written beside it.
+    """
+    if len(os.fsencode(output.name)) > LONGEST_NAME:
+        raise InputError(f"the output's name is longer than {LONGEST_NAME} bytes")
     for source in map(Path, sources):
         if source.exists() and output.exists() and source.samefile(output):
             raise InputError(f"{output} would replace {source}, which it is painted from")
