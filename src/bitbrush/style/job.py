@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -69,23 +70,25 @@ class Job:
         weights = self.settings.style_weights or (1.0,) * len(self.styles)
         return [weight / sum(weights) for weight in weights]
 
+    def shortest(self) -> int:
+        """The shortest edge in pixels of a painting that every tap accepts."""
+        smallest = max((self.network.taps[tap].smallest for tap in self.taps()), default=1)
+        return math.ceil(smallest / (self.settings.encode_scale or 1.0))
+
     def scales(self) -> list[Scale]:
         """The sizes to paint at, coarse to fine.
 
         Raises:
             InputError: the last of them is too small for a tap.
         """
-        s = self.settings
-        scale = s.encode_scale or 1.0
-        smallest = max((self.network.taps[tap].smallest for tap in self.taps()), default=1)
+        s, needed = self.settings, self.shortest()
         height, width = self.content.shape[-2:]
-        needed = -(-smallest // scale)
-        plan = plan_scales(height, width, s.size, s.min_size, s.steps, int(needed))
+        plan = plan_scales(height, width, s.size, s.min_size, s.steps, needed)
         last = plan[-1]
         if min(last.height, last.width) < needed:
             raise InputError(
                 f"a painting of {last.width}x{last.height} px is too small for {s.network}, which "
-                f"needs a short edge of {int(needed)} px; choose a larger --size"
+                f"needs a short edge of {needed} px; choose a larger --size"
             )
         return plan
 

@@ -1,0 +1,84 @@
+"""The estimate of memory: near the truth, and a refusal that names a size that is accepted."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bitbrush.errors import InputError
+from bitbrush.style import memory
+from bitbrush.style.job import Job
+
+ROOT = Path(__file__).parents[2]
+MakeJob = Callable[..., Job]
+
+
+def test_refusal_names_the_largest_size_that_fits(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 800e6)
+    memory.check_memory(make_job(size=400))
+    with pytest.raises(
+        InputError, match="3000 px would take about .* and 0.8 GB are free"
+    ) as caught:
+        memory.check_memory(make_job(size=3000))
+    named = re.search(r"--size (\d+) would fit", str(caught.value))
+    assert named is not None
+    fitting = int(named[1])
+    assert fitting > 400
+    memory.check_memory(make_job(size=fitting))
+    with pytest.raises(InputError):
+        memory.check_memory(make_job(size=fitting + 2))
+
+
+def test_where_nothing_fits_no_size_is_named(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 100e6)
+    with pytest.raises(InputError, match="no size would fit"):
+        memory.check_memory(make_job())
+
+
+def test_estimate_counts_what_takes_memory(make_job: MakeJob) -> None:
+    usual = memory.estimated_peak(make_job(size=1024))
+    assert memory.estimated_peak(make_job(size=256)) < usual
+    assert memory.estimated_peak(make_job(size=256), 1024) == pytest.approx(usual, rel=0.01)
+    for more in (
+        {"optimizer": "lbfgs"},
+        {"encode_scale": 2},
+        {"statistic": "sliced-wasserstein"},
+        {"style_size": 8192},
+    ):
+        assert memory.estimated_peak(make_job(size=1024, **more)) > 1.05 * usual, more
+
+
+def test_available_memory_is_the_smaller_of_machine_and_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = memory.available_memory()
+    assert 0 < whole < 1e15
+    monkeypatch.setattr(memory, "_limits_of_control_groups", lambda: [2e6, 1e6])
+    assert memory.available_memory() == 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize("size", [256, 512])
+def test_estimate_is_near_what_is_measured(size: int) -> None:
+    program = str(ROOT / "benchmarks" / "memory.py")
+    settings = json.dumps({"network": "quickbrush", "size": size})
+    done = subprocess.run(
+        [sys.executable, program, "--threads", "1", "--one", settings],
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(done.stdout)
+    assert 0.7 < result["estimate"] / result["peak"] < 1.3
