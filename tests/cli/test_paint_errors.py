@@ -155,7 +155,7 @@ def test_weights_that_are_not_here_name_the_command_that_gets_them(
 def test_too_little_memory_names_the_size_that_fits(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bitbrush.style.memory.available_memory", lambda: 0.3e9)
+    monkeypatch.setattr("bitbrush.style.memory.available_memory", lambda: 2e9)
     words = ("content.png", "style.png", "-o", "new.png", *SMALL, "--size", "4000")
     refused(folder, r"GB are free; --size \d+ would fit", *words)
 
