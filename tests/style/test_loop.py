@@ -13,9 +13,11 @@ from torch import Tensor
 
 from bitbrush.errors import InputError, PaintingError
 from bitbrush.networks.quickbrush import QuickBrush
+from bitbrush.style.canvas import PixelCanvas
 from bitbrush.style.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bitbrush.style.job import Job
-from bitbrush.style.loop import Step, painting_steps
+from bitbrush.style.loop import ScalePainter, Step, painting_steps
+from bitbrush.style.settings import STATISTICS
 from bitbrush.style.state import State
 
 MakeJob = Callable[..., Job]
@@ -207,3 +209,50 @@ def test_picture_of_a_step_is_not_changed_by_the_next(make_job: MakeJob) -> None
     kept = picture.clone()
     next(steps)
     assert same(picture, kept)
+
+
+def test_a_step_that_leads_nowhere_is_not_kept(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The optimiser itself may overflow, after the last loss that was seen."""
+    steps = painting_steps(make_job(steps=2, min_size=80))
+    good = next(steps).picture()
+
+    def broken(canvas: PixelCanvas) -> None:
+        with torch.no_grad():
+            canvas.pixels[0, 0, 0, 0] = torch.nan
+
+    monkeypatch.setattr(PixelCanvas, "constrain", broken)
+    with pytest.raises(PaintingError) as caught:
+        next(steps)
+    assert same(caught.value.picture, good)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_losses_hold_across_sizes(
+    statistic: str, make_job: MakeJob, make_picture: Callable[..., Tensor]
+) -> None:
+    """One set of weights serves every size: each part is nearly the same at twice the size."""
+    parts = []
+    for size in (96, 192):
+        start = make_picture(5, 36, 44)
+        job = make_job(start=start, size=size, min_size=size, statistic=statistic, steps=1)
+        parts.append(next(painting_steps(job)).losses)
+    assert len(parts[0]) == 5
+    for name, value in parts[0].items():
+        assert 0.5 < parts[1][name] / value < 2, name
+
+
+def test_a_pixels_gradient_does_not_fall_with_the_size(make_job: MakeJob) -> None:
+    """Optimisers have absolute thresholds, which a large picture would fall below."""
+    norms = []
+    for size in (64, 256):
+        painter_job = make_job(size=size, min_size=size, init="noise", steps=1)
+        scale = painter_job.scales()[0]
+        noise = torch.rand(1, 3, scale.height, scale.width, generator=torch.Generator())
+        painter = ScalePainter(painter_job, scale, noise, torch.Generator())
+        painter.advance()
+        gradient = painter.canvas.parameters[0].grad
+        assert gradient is not None
+        norms.append(float(gradient.square().mean().sqrt()))
+    assert 0.25 < norms[1] / norms[0] < 4
