@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bitbrush.errors import InputError, PaintingError
 from bitbrush.networks.quickbrush import QuickBrush
+from bitbrush.style import statistics
 from bitbrush.style.canvas import PixelCanvas
 from bitbrush.style.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bitbrush.style.job import Job
@@ -28,6 +29,12 @@ WAYS: dict[str, dict[str, Any]] = {
     "lbfgs on fourier": {"optimizer": "lbfgs", "canvas": "fourier"},
     "sliced-wasserstein": {"statistic": "sliced-wasserstein"},
 }
+
+
+@pytest.fixture(autouse=True)
+def few_projections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorting takes most of the time of these small paintings."""
+    monkeypatch.setattr(statistics, "PROJECTIONS", 8)
 
 
 def last(steps: Iterator[Step]) -> Step:
