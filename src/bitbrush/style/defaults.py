@@ -23,7 +23,7 @@ class PaintDefaults:
 _VGG = PaintDefaults("relu3_1", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1")
 # A stem of stride 4 sees fine strokes only if the picture is fed at twice its size.
 _COARSE_STEM = PaintDefaults(
-    "stage2.block2",
+    "stage1.block2,stage2.block2",
     "stem,stage1.block2,stage2.block2,stage3.block2,stage4.block2",
     encode_scale=2.0,
     estimator="approx",
@@ -37,7 +37,8 @@ _ALEXNET = PaintDefaults(
 
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
-        "stage2.block3", "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3"
+        "stage1.block1,stage2.block3",
+        "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
     ),
     "quicknet": _COARSE_STEM,
     "quicknet-large": _COARSE_STEM,

@@ -54,7 +54,7 @@ def write_card(report: Report, weights: Path, path: Path) -> None:
         f"- command: `{report.command}`",
         "- licence: MIT",
         "",
-        "Share of the teacher's variance that is not linear in the taps (mean of the last batches):",
+        "Share of the teacher's variance that is not linear in the taps (means of 50 batches):",
         "",
     ]
     layers = [key for key in report.curve[-1] if key not in ("pictures", "seconds")]
