@@ -22,6 +22,11 @@ TINY = {
     "content_taps": "stem",
     "style_taps": "stem,stage1.block1",
     "roll": 4,
+    # Independent of what the defaults are tuned to.
+    "content_weight": 0.02,
+    "style_weight": 1.0,
+    "colour_weight": 0.2,
+    "tv_weight": 0.002,
 }
 
 
