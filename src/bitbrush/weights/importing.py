@@ -78,15 +78,16 @@ def sniff(path: Path) -> FileFormat:
             head = file.read(8)
             if head.startswith(b"\x89HDF\r\n\x1a\n"):
                 return "keras_h5"
-            if head.startswith((b"PK\x03\x04", b"\x80")):
-                return "state_dict"
             if len(head) == 8:
+                # Before pickles, which begin with the byte 0x80: a header's length may do so too.
                 (number,) = struct.unpack("<Q", head)
                 if number == 0x112 and file.read(8) == bytes(8):
                     return "mxnet_params"
                 file.seek(8)
                 if number <= min(_MAX_HEADER, path.stat().st_size) and file.read(1) == b"{":
                     return "bitbrush" if _is_ours(b"{" + file.read(number - 1)) else "state_dict"
+            if head.startswith((b"PK\x03\x04", b"\x80")):
+                return "state_dict"
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     raise InputError(
