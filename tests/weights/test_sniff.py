@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from bitbrush.errors import InputError
 from bitbrush.weights.bits import FORMAT
 from bitbrush.weights.importing import sniff

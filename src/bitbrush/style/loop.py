@@ -137,6 +137,7 @@ class ScalePainter:
         self.scale = scale
         self.random = random
         self.done = 0
+        self.caution = 1.0
         device = job.network.mean.device
         self.content = resize(job.content, scale.height, scale.width).to(device)
         start = (
@@ -164,10 +165,9 @@ class ScalePainter:
             return loss
 
         if settings.optimizer == "lbfgs":
-            budget = min(HOLD, self.scale.steps - self.done)
-            for group in self.optimizer.param_groups:
-                group["max_iter"] = group["max_eval"] = budget
-        self.optimizer.step(closure)
+            self._descend(closure, evaluations)
+        else:
+            self.optimizer.step(closure)
         self.canvas.constrain()
         self.done += len(evaluations)
         with torch.no_grad():
@@ -176,6 +176,26 @@ class ScalePainter:
                 raise self._failure(evaluations[-1])
             self.average.update(image, len(evaluations))
         return evaluations[-1]
+
+    def _descend(self, closure: Callable[[], float], evaluations: list[dict[str, float]]) -> None:
+        """Up to HOLD evaluations of L-BFGS, taken back where they led upwards.
+
+        L-BFGS without a line search goes too far where the curvature changes. What it has learnt
+        is then forgotten, and it goes on from where it was with shorter steps for a while.
+        """
+        before = [parameter.detach().clone() for parameter in self.canvas.parameters]
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.caution * (self.job.settings.learning_rate or 1.0)
+            group["max_iter"] = group["max_eval"] = min(HOLD, self.scale.steps - self.done)
+        self.optimizer.step(closure)
+        if sum(evaluations[-1].values()) <= sum(evaluations[0].values()):
+            self.caution = min(2 * self.caution, 1.0)
+            return
+        self.caution /= 4
+        self.optimizer.state.clear()
+        with torch.no_grad():
+            for parameter, old in zip(self.canvas.parameters, before, strict=True):
+                parameter.copy_(old)
 
     def _look(self, view: View) -> None:
         self.view = view
@@ -224,6 +244,7 @@ class ScalePainter:
             tensors["average"] = self.average.sum.clone()
         values: dict[str, Any] = {
             "average": self.average.weight,
+            "caution": self.caution,
             "view": [self.view.top, self.view.left, self.view.extra, self.view.scale],
             "optimizer": flatten(self.optimizer.state_dict()["state"], "optimizer", tensors),
         }
@@ -237,6 +258,7 @@ class ScalePainter:
             for number, parameter in enumerate(self.canvas.parameters):
                 parameter.copy_(state.tensors[f"canvas.{number}"])
         self.average.weight = float(state.values["average"])
+        self.caution = float(state.values["caution"])
         self.average.sum = state.tensors["average"].to(self.content.device, copy=True)
         groups = self.optimizer.state_dict()["param_groups"]
         # Copies, because an optimiser changes its tensors in place and the state must not change.
