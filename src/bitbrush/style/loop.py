@@ -165,20 +165,25 @@ class ScalePainter:
             return loss
 
         if settings.optimizer == "lbfgs":
-            self._descend(closure, evaluations)
+            arrived = self._descend(closure, evaluations)
         else:
             self.optimizer.step(closure)
+            arrived = evaluations[-1]
         self.canvas.constrain()
         self.done += len(evaluations)
         with torch.no_grad():
             image = self.canvas.image()
             if not bool(image.isfinite().all()):
-                raise self._failure(evaluations[-1])
+                raise self._failure(arrived)
             self.average.update(image, len(evaluations))
-        return evaluations[-1]
+        return arrived
 
-    def _descend(self, closure: Callable[[], float], evaluations: list[dict[str, float]]) -> None:
+    def _descend(
+        self, closure: Callable[[], float], evaluations: list[dict[str, float]]
+    ) -> dict[str, float]:
         """Up to HOLD evaluations of L-BFGS, taken back where they led upwards.
+
+        Returns the parts of the loss where it arrived.
 
         L-BFGS without a line search goes too far where the curvature changes. What it has learnt
         is then forgotten, and it goes on from where it was with shorter steps for a while.
@@ -190,12 +195,13 @@ class ScalePainter:
         self.optimizer.step(closure)
         if sum(evaluations[-1].values()) <= sum(evaluations[0].values()):
             self.caution = min(2 * self.caution, 1.0)
-            return
+            return evaluations[-1]
         self.caution /= 4
         self.optimizer.state.clear()
         with torch.no_grad():
             for parameter, old in zip(self.canvas.parameters, before, strict=True):
                 parameter.copy_(old)
+        return evaluations[0]
 
     def _look(self, view: View) -> None:
         self.view = view
