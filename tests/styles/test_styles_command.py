@@ -62,7 +62,7 @@ def test_writes_a_sheet_of_all_of_them(tmp_path: Path, monkeypatch: pytest.Monke
     [
         (["wave"], "unknown style 'wave'; did you mean 'waves'?"),
         (["--size", "96"], "--size has no meaning without -o FILE"),
-        (["waves", "-o", "sea.xyz"], "sea.xyz"),
+        (["waves", "-o", "sea.xyz"], ".xyz"),
         (["-o", "nowhere/sheet.png", "waves", "--size", "64"], "no folder nowhere"),
     ],
 )

@@ -28,13 +28,6 @@ _COARSE_STEM = PaintDefaults(
     encode_scale=2.0,
     estimator="approx",
 )
-_ALEXNET = PaintDefaults(
-    "stage2.block1",
-    "stem,stage1.block1,stage2.block1,stage2.block2,stage2.block3",
-    encode_scale=2.0,
-    estimator="approx",
-)
-
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
         "stage1.block1,stage2.block3",
@@ -48,8 +41,18 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "quicknet-v1-large": _COARSE_STEM,
     "resnet18-bmxnet": _COARSE_STEM,
     "resnet18-bmxnet-fp1": _COARSE_STEM,
-    "xnornet": _ALEXNET,
-    "dorefanet": _ALEXNET,
+    "xnornet": PaintDefaults(
+        "stem,stage1.block1",
+        "stem,stage1.block1,stage1.block2,stage1.block3,stage2.block1",
+        encode_scale=2.0,
+        estimator="approx",
+    ),
+    "dorefanet": PaintDefaults(
+        "stem,stage1.block1",
+        "stem,stage1.block1,stage2.block1,stage2.block2,stage3.block1",
+        encode_scale=2.0,
+        estimator="approx",
+    ),
     "vgg16": _VGG,
     "vgg19": _VGG,
     "vgg19-16x": _VGG,

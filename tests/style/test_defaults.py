@@ -1,0 +1,27 @@
+"""What suits each network exists in it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bitbrush.networks.registry import NETWORKS, network_spec
+from bitbrush.style.defaults import DEFAULTS, resolved
+from bitbrush.style.settings import PaintSettings, parse_taps
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_default_taps_are_maps_of_the_network(name: str) -> None:
+    with torch.device("meta"):
+        network = network_spec(name).build()
+    defaults = DEFAULTS[name]
+    for taps in (defaults.content_taps, defaults.style_taps):
+        for tap in parse_taps(taps):
+            assert network.taps[tap].stride > 0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_but_what_may_be_left_out_is_left_out(name: str) -> None:
+    settings = resolved(PaintSettings(network=name))
+    for field in ("content_taps", "style_taps", "encode_scale", "estimator", "learning_rate"):
+        assert getattr(settings, field) is not None
