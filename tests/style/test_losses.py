@@ -50,5 +50,5 @@ def test_terms_of_one_name_are_added_up_with_their_weights() -> None:
     features = {"stem": FEATURES + 1, IMAGE: FEATURES - 1}
     total, parts = evaluate(terms, features, RANDOM)
     stem, image = (float(style.distance(features[tap], RANDOM)) for tap in ("stem", IMAGE))
-    assert parts == pytest.approx({"style/stem": 5 * stem, "colour": 0.5 * image})
+    assert parts == pytest.approx({"style/stem": 5 * stem, "style/image": 0.5 * image})
     assert float(total) == pytest.approx(sum(parts.values()))

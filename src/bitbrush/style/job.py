@@ -13,7 +13,8 @@ from ..errors import InputError, unknown_name
 from ..images import resize
 from ..networks.taps import Network
 from .colour import recoloured
-from .losses import IMAGE, ContentTerm, SmoothnessTerm, StyleTerm, Term, roughness
+from .losses import ColourTerm, ContentTerm, SmoothnessTerm, StyleTerm, Term, roughness
+from .palette import Palette
 from .scales import Scale, fitted, plan_scales
 from .settings import PaintSettings, parse_taps
 from .statistics import StyleTarget
@@ -115,8 +116,7 @@ class Job:
             style = style.to(device)
             smooth += share * float(roughness(style))
             if share and s.colour_weight:
-                target = StyleTarget(style)
-                terms.append(StyleTerm(IMAGE, s.colour_weight * share, target))
+                terms.append(ColourTerm(s.colour_weight * share, Palette(style)))
             if not (share and s.style_weight):
                 continue
             with torch.no_grad():

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .palette import Palette
 from .statistics import TINY, StyleTarget
 
 IMAGE = "image"
@@ -55,7 +56,20 @@ class StyleTerm:
 
     @property
     def name(self) -> str:
-        return "colour" if self.tap == IMAGE else f"style/{self.tap}"
+        return f"style/{self.tap}"
+
+    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
+        return self.target.distance(features, random)
+
+
+@dataclass(frozen=True)
+class ColourTerm:
+    """Distance between the colours of the picture itself and those of a style."""
+
+    weight: float
+    target: Palette
+    tap: str = IMAGE
+    name: str = "colour"
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
         return self.target.distance(features, random)

@@ -55,7 +55,7 @@ class PaintSettings:
     )
     content_weight: float = setting(0.08, "weight of keeping the content's drawing")
     style_weight: float = setting(1.0, "weight of taking on the style's texture")
-    colour_weight: float = setting(0.2, "weight of taking on the style's colours, pixel by pixel")
+    colour_weight: float = setting(0.5, "weight of taking on the style's palette")
     tv_weight: float = setting(0.002, "weight of smoothness (squared total variation)")
     content_taps: str | None = setting(None, "NAME[:WEIGHT],… of the network's taps for content")
     style_taps: str | None = setting(None, "NAME[:WEIGHT],… of the network's taps for style")

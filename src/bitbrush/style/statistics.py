@@ -90,6 +90,28 @@ def _flat(features: Tensor) -> Tensor:
     return flat
 
 
+def sliced_difference(
+    ours: Tensor, theirs: Tensor, directions: int, random: torch.Generator
+) -> Tensor:
+    """The mean squared difference of two distributions along random directions, a scalar.
+
+    Args:
+        ours: N points [C, N].
+        theirs: M points [C, M]; their quantiles are interpolated where M is not N.
+        directions: how many are drawn.
+    Source: sliced Wasserstein distance, Heitz et al. 2021.
+    """
+    axes = torch.randn(directions, len(ours), generator=random).to(ours.device)
+    axes = functional.normalize(axes, dim=1)
+    sorted_ours = (axes @ ours).sort(1).values
+    quantiles = (axes @ theirs).sort(1).values[None]
+    if quantiles.shape[2] != ours.shape[1]:
+        quantiles = functional.interpolate(
+            quantiles, ours.shape[1], mode="linear", align_corners=True
+        )
+    return (sorted_ours - quantiles[0]).square().mean()
+
+
 class StyleTarget:
     """The style of one feature map, and how far another map is from it.
 
@@ -133,16 +155,7 @@ class StyleTarget:
             random: draws the directions of the sliced Wasserstein distance.
         """
         if self.statistic == "sliced-wasserstein":
-            return self._sliced(_flat(features), random) / self.norm
+            flat = _flat(features)
+            difference = sliced_difference(flat, self.features, PROJECTIONS, random)
+            return difference / self.scale**2 / self.norm
         return (self._vector(features) - self.vector).square().sum() / self.norm
-
-    def _sliced(self, flat: Tensor, random: torch.Generator) -> Tensor:
-        directions = torch.randn(PROJECTIONS, flat.shape[0], generator=random).to(flat.device)
-        directions = functional.normalize(directions, dim=1) / self.scale
-        ours = (directions @ flat).sort(1).values
-        theirs = (directions @ self.features).sort(1).values
-        if theirs.shape[1] != ours.shape[1]:
-            theirs = functional.interpolate(
-                theirs[None], ours.shape[1], mode="linear", align_corners=True
-            )[0]
-        return (ours - theirs).square().mean()
