@@ -23,7 +23,6 @@ PAIRS = (
     ("tubingen", "kandinsky_composition_vii"),
     ("kodak_23", "klimt_kiss"),
     ("sailboat", "monet_water_lilies"),
-    ("chicago", "munch_scream"),
 )
 NETWORKS = ("quickbrush", "resnet18-bmxnet", "resnet18-bmxnet-fp1", "squeezenet", "vgg19-16x")
 HEIGHT = 240

@@ -97,7 +97,7 @@ def main(
             points += 1
             for layer, share in step.unexplained.items():
                 sums[layer] = sums.get(layer, 0.0) + share
-            if points == REPORT_EVERY:
+            if points == REPORT_EVERY or step.step == recipe.steps:
                 means = {layer: round(total / points, 4) for layer, total in sums.items()}
                 seconds = round(time.monotonic() - started, 1)
                 point = {"pictures": step.step * recipe.batch, "seconds": seconds, **means}
