@@ -4,7 +4,7 @@
 
 IMAGES holds the folders `content` and `style`. Each painting is kept in FOLDER, and one that is
 there already is not painted again, so an interrupted run continues. The last thing written is
-FOLDER/sheet.jpg: a row for each pair, first content and style, then one painting a network.
+FOLDER/sheet.jpg: a row for each pair, one painting a network.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ PAIRS = (
     ("tubingen", "kandinsky_composition_vii"),
     ("kodak_23", "klimt_kiss"),
     ("sailboat", "monet_water_lilies"),
+    ("chicago", "munch_scream"),
 )
 NETWORKS = ("quickbrush", "resnet18-bmxnet", "resnet18-bmxnet-fp1", "squeezenet", "vgg19-16x")
 HEIGHT = 240
@@ -32,9 +33,6 @@ GAP = 6
 def row(files: list[Path]) -> Image.Image:
     """The pictures side by side, all HEIGHT px high."""
     pictures = [Image.open(file).convert("RGB") for file in files]
-    # The second is the style, whose shape is its own; a square of it is enough.
-    side = min(pictures[1].size)
-    pictures[1] = pictures[1].crop((0, 0, side, side))
     sized = [
         p.resize((round(p.width * HEIGHT / p.height), HEIGHT), Image.LANCZOS) for p in pictures
     ]
@@ -66,9 +64,9 @@ def main(
                 result.save(painting)
                 print(f"{painting.name}: {result.metadata['seconds']:.0f} s", flush=True)
             paintings.append(painting)
-        rows.append(row([*sources, *paintings]))
+        rows.append(row(paintings))
     sheet = Image.new("RGB", (max(r.width for r in rows), len(rows) * (HEIGHT + GAP) + 20), "white")
-    ImageDraw.Draw(sheet).text((4, 2), "content, style, " + ", ".join(network), fill="black")
+    ImageDraw.Draw(sheet).text((4, 2), ", ".join(network), fill="black")
     for number, strip in enumerate(rows):
         sheet.paste(strip, (0, 20 + number * (HEIGHT + GAP)))
     sheet.save(output / "sheet.jpg", quality=88)
