@@ -1,0 +1,1 @@
+"""Frozen networks whose one-bit layers run on packed bits."""

@@ -1,0 +1,407 @@
+"""Vector instructions for the kernels, as Numba intrinsics on raw addresses.
+
+LLVM's vectoriser takes half a register by choice on AVX-512, and does not see that comparing and
+packing bits are one instruction. Here vectors are written as such: LLVM splits them into whatever
+registers the CPU has (zmm, ymm, NEON's q), so one source serves all.
+
+A block is 64 channels of one pixel: 64 floats, or the 64 bits of one word, lowest bit first.
+Addresses are integers; vectors need not be aligned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+BLOCK = 64
+"""Channels that are handled together: the bits of one mask word."""
+
+TILE = 4
+"""Pixels that share each load of weights. Four pixels of 64 channels are 16 registers of sums."""
+
+LANES = 16
+"""32-bit lanes of the widest register."""
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+F32 = ir.FloatType()
+ADDRESS, COUNT = types.intp, types.intp
+
+
+def _vector(kind: Any, lanes: int = BLOCK) -> Any:
+    return ir.VectorType(kind, lanes)
+
+
+def _pointer(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def _load(builder: Any, address: Any, kind: Any) -> Any:
+    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
+    align = scalar.width // 8 if isinstance(scalar, ir.IntType) else 4
+    return builder.load(_pointer(builder, address, kind), align=align)
+
+
+def _store(builder: Any, value: Any, address: Any) -> None:
+    kind = value.type
+    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
+    align = scalar.width // 8 if isinstance(scalar, ir.IntType) else 4
+    builder.store(value, _pointer(builder, address, kind), align=align)
+
+
+def _splat(builder: Any, value: Any, lanes: int = BLOCK) -> Any:
+    empty = ir.Constant(_vector(value.type, lanes), ir.Undefined)
+    first = builder.insert_element(empty, value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(first, empty, ir.Constant(_vector(I32, lanes), [0] * lanes))
+
+
+def _constant(kind: Any, value: Any, lanes: int = BLOCK) -> Any:
+    return ir.Constant(_vector(kind, lanes), [value] * lanes)
+
+
+def _offset(builder: Any, address: Any, count: int) -> Any:
+    return builder.add(address, ir.Constant(I64, count))
+
+
+def _lanes_of(builder: Any, word: Any) -> Any:
+    """The 64 bits of a word as conditions."""
+    return builder.bitcast(word, _vector(I1))
+
+
+def _word_of(builder: Any, conditions: Any) -> Any:
+    return builder.bitcast(conditions, I64)
+
+
+def _dot(builder: Any, sums: Any, base: Any) -> Any:
+    """base - 2 sums: what is left of all products when the differing ones count -1 for +1."""
+    twice = builder.shl(_load(builder, sums, _vector(I32)), _constant(I32, 1))
+    return builder.sub(_load(builder, base, _vector(I32)), twice)
+
+
+def _magnitude(builder: Any, value: Any) -> Any:
+    bits = builder.bitcast(value, _vector(I32))
+    return builder.bitcast(builder.and_(bits, _constant(I32, 0x7FFFFFFF)), _vector(F32))
+
+
+def _wide(builder: Any, halves: Any) -> Any:
+    """bfloat16 (as 64 integers of 16 bits) to float32."""
+    bits = builder.shl(builder.zext(halves, _vector(I32)), _constant(I32, 16))
+    return builder.bitcast(bits, _vector(F32))
+
+
+def _narrow(builder: Any, value: Any) -> Any:
+    """float32 to bfloat16, to the nearest, ties to even."""
+    bits = builder.bitcast(value, _vector(I32))
+    odd = builder.and_(builder.lshr(bits, _constant(I32, 16)), _constant(I32, 1))
+    rounded = builder.add(bits, builder.add(odd, _constant(I32, 0x7FFF)))
+    return builder.trunc(builder.lshr(rounded, _constant(I32, 16)), _vector(I16))
+
+
+@intrinsic
+def next_chunk(typing: Any, counter: Any) -> Any:
+    """The counter at an address (int64), which is raised by one for whoever comes next."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(builder, arguments[0], I64)
+        return builder.atomic_rmw("add", pointer, ir.Constant(I64, 1), "monotonic")
+
+    return COUNT(ADDRESS), emit
+
+
+def _loader(number: Any, kind: Any) -> Any:
+    @intrinsic
+    def load(typing: Any, address: Any) -> Any:
+        return number(ADDRESS), lambda c, b, s, a: _load(b, a[0], kind)
+
+    load.__doc__ = f"The {number} at an address."
+    return load
+
+
+def _storer(number: Any, kind: Any) -> Any:
+    @intrinsic
+    def store(typing: Any, address: Any, value: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _store(builder, arguments[1], arguments[0])
+            return context.get_dummy_value()
+
+        return types.void(ADDRESS, number), emit
+
+    store.__doc__ = f"Writes a {number} at an address."
+    return store
+
+
+load_float, store_float = _loader(types.float32, F32), _storer(types.float32, F32)
+load_half, store_half = _loader(types.uint16, I16), _storer(types.uint16, I16)
+load_byte, store_byte = _loader(types.uint8, I8), _storer(types.uint8, I8)
+load_int, store_int = _loader(types.int32, I32), _storer(types.int32, I32)
+load_word, store_word = _loader(types.int64, I64), _storer(types.int64, I64)
+
+
+@intrinsic(prefer_literal=True)
+def stack(typing: Any, size: Any) -> Any:
+    """The address of so many bytes (a literal) of the caller's own stack."""
+    if not isinstance(size, types.IntegerLiteral):
+        return None
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = cgutils.alloca_once(builder, ir.ArrayType(I8, size.literal_value))
+        place.align = 64
+        return builder.ptrtoint(place, I64)
+
+    return ADDRESS(size), emit
+
+
+@intrinsic
+def differing_bits(
+    typing: Any,
+    sums: Any,
+    pixel0: Any,
+    pixel1: Any,
+    pixel2: Any,
+    pixel3: Any,
+    rows: Any,
+    row_bytes: Any,
+    run: Any,
+    weights: Any,
+) -> Any:
+    """Counts, for four pixels and 64 filters, the bits in which window and filter differ.
+
+    Args:
+        sums: int32 [4, 64], written.
+        pixel0 … pixel3: the first word under each pixel's window.
+        rows: of the window.
+        row_bytes: from one row of the packed map to the next.
+        run: 32-bit words in a row of the window.
+        weights: uint32 [rows x run, 64].
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, *pixels, rows, row_bytes, run, weights = arguments
+        vector, registers = _vector(I32, LANES), BLOCK // LANES
+        count_bits = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector]), f"llvm.ctpop.v{LANES}i32"
+        )
+        zero = ir.Constant(vector, [0] * LANES)
+        totals = [
+            [cgutils.alloca_once_value(builder, zero) for _ in range(registers)] for _ in pixels
+        ]
+        with cgutils.for_range(builder, rows) as row:
+            below = builder.mul(row.index, row_bytes)
+            starts = [builder.add(pixel, below) for pixel in pixels]
+            first = builder.mul(row.index, run)
+            with cgutils.for_range(builder, run) as word:
+                index = builder.add(first, word.index)
+                address = builder.add(weights, builder.shl(index, ir.Constant(I64, 8)))
+                filters = [
+                    _load(builder, _offset(builder, address, 4 * LANES * part), vector)
+                    for part in range(registers)
+                ]
+                step = builder.shl(word.index, ir.Constant(I64, 2))
+                for start, total in zip(starts, totals, strict=True):
+                    seen = _load(builder, builder.add(start, step), I32)
+                    seen = _splat(builder, seen, LANES)
+                    for part in range(registers):
+                        differing = builder.xor(seen, filters[part])
+                        bits = builder.call(count_bits, [differing])
+                        builder.store(builder.add(builder.load(total[part]), bits), total[part])
+        for pixel, total in enumerate(totals):
+            for part in range(registers):
+                place = _offset(builder, sums, 4 * (BLOCK * pixel + LANES * part))
+                _store(builder, builder.load(total[part]), place)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 9), emit
+
+
+@intrinsic
+def signs(typing: Any, values: Any) -> Any:
+    """The word whose bits are set where 64 floats are not below 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = _load(builder, arguments[0], _vector(F32))
+        return _word_of(builder, builder.fcmp_unordered(">=", value, _constant(F32, 0.0)))
+
+    return types.int64(ADDRESS), emit
+
+
+@intrinsic
+def within(typing: Any, values: Any, width: Any) -> Any:
+    """The word whose bits are set where 64 floats have a magnitude of at most the width."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = _magnitude(builder, _load(builder, arguments[0], _vector(F32)))
+        return _word_of(builder, builder.fcmp_ordered("<=", value, _splat(builder, arguments[1])))
+
+    return types.int64(ADDRESS, types.float32), emit
+
+
+@intrinsic
+def add_rectified(
+    typing: Any, sums: Any, base: Any, scale: Any, offset: Any, before: Any, after: Any
+) -> Any:
+    """after = before + scale relu(base - 2 sums) + offset, for 64 channels.
+
+    Args:
+        sums: int32 [64], the differing bits.
+        base: int32 [64].
+        scale, offset, before, after: float32 [64].
+    Returns:
+        the word whose bits are set where the relu lets through.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, base, scale, offset, before, after = arguments
+        dot = _dot(builder, sums, base)
+        positive = builder.icmp_signed(">", dot, _constant(I32, 0))
+        real = builder.sitofp(builder.select(positive, dot, _constant(I32, 0)), _vector(F32))
+        scaled = builder.fmul(real, _load(builder, scale, _vector(F32)))
+        shifted = builder.fadd(scaled, _load(builder, offset, _vector(F32)))
+        total = builder.fadd(_load(builder, before, _vector(F32)), shifted)
+        _store(builder, total, after)
+        return _word_of(builder, positive)
+
+    return types.int64(*[ADDRESS] * 6), emit
+
+
+@intrinsic
+def rescale(typing: Any, sums: Any, base: Any, scale: Any, offset: Any, after: Any) -> Any:
+    """after = scale (base - 2 sums) + offset, for 64 channels: int32 [64] to float32 [64]."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, base, scale, offset, after = arguments
+        real = builder.sitofp(_dot(builder, sums, base), _vector(F32))
+        scaled = builder.fmul(real, _load(builder, scale, _vector(F32)))
+        shifted = builder.fadd(scaled, _load(builder, offset, _vector(F32)))
+        _store(builder, shifted, after)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 5), emit
+
+
+@intrinsic
+def wide(typing: Any, halves: Any, values: Any) -> Any:
+    """64 bfloat16 to float32."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        halves, values = arguments
+        _store(builder, _wide(builder, _load(builder, halves, _vector(I16))), values)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def narrow(typing: Any, values: Any, halves: Any) -> Any:
+    """64 float32 to the nearest bfloat16."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, halves = arguments
+        _store(builder, _narrow(builder, _load(builder, values, _vector(F32))), halves)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def keep(typing: Any, values: Any, word: Any) -> Any:
+    """Sets those of 64 floats to 0 whose bit of the word is not set."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, word = arguments
+        value = _load(builder, address, _vector(F32))
+        kept = builder.select(_lanes_of(builder, word), value, _constant(F32, 0.0))
+        _store(builder, kept, address)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.int64), emit
+
+
+@intrinsic
+def keep_scaled(typing: Any, values: Any, word: Any, scale: Any, result: Any) -> Any:
+    """result = scale values where the word's bit is set, else 0, for 64 channels."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, word, scale, result = arguments
+        scaled = builder.fmul(
+            _load(builder, values, _vector(F32)), _load(builder, scale, _vector(F32))
+        )
+        kept = builder.select(_lanes_of(builder, word), scaled, _constant(F32, 0.0))
+        _store(builder, kept, result)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.int64, ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def add(typing: Any, values: Any, more: Any) -> Any:
+    """values += more, for 64 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, more = arguments
+        total = builder.fadd(
+            _load(builder, values, _vector(F32)), _load(builder, more, _vector(F32))
+        )
+        _store(builder, total, values)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def multiply(typing: Any, values: Any, factors: Any) -> Any:
+    """values *= factors, for 64 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, factors = arguments
+        total = builder.fmul(
+            _load(builder, values, _vector(F32)), _load(builder, factors, _vector(F32))
+        )
+        _store(builder, total, values)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def multiply_bytes(typing: Any, values: Any, factors: Any, unit: Any, base: Any) -> Any:
+    """values *= unit factors + base, for 64 floats and 64 unsigned bytes."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, factors, unit, base = arguments
+        real = builder.uitofp(
+            builder.zext(_load(builder, factors, _vector(I8)), _vector(I32)), _vector(F32)
+        )
+        factor = builder.fadd(
+            builder.fmul(real, _splat(builder, unit)), _splat(builder, base)
+        )
+        total = builder.fmul(_load(builder, values, _vector(F32)), factor)
+        _store(builder, total, values)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, types.float32, types.float32), emit
+
+
+@intrinsic
+def copy(typing: Any, source: Any, target: Any) -> Any:
+    """64 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, target = arguments
+        _store(builder, _load(builder, source, _vector(F32)), target)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def clear(typing: Any, values: Any) -> Any:
+    """Sets 64 floats to 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _store(builder, _constant(F32, 0.0), arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS), emit
