@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class Brightness(Network):
         super().__init__("brightness", {tap: Tap(stride=0) for tap in taps})
         self.classes = classes
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         assert x.shape[2:] == (224, 224)
         yield "logits", x.mean((1, 2, 3))[:, None] * torch.arange(self.classes) / 40
 

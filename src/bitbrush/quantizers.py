@@ -102,6 +102,11 @@ def image_estimator(estimator: Estimator | None) -> Iterator[None]:
         _image_estimator.reset(token)
 
 
+def current_image_estimator() -> Estimator | None:
+    """What `image_estimator` has set here, or None."""
+    return _image_estimator.get()
+
+
 class _Surrogate(torch.autograd.Function):
     """value(x) forward, the upstream gradient times a factor of x backward."""
 

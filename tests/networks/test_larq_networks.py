@@ -89,7 +89,7 @@ def test_parameters_are_larqs(name: str) -> None:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_walk_yields_the_taps_at_their_strides(name: str) -> None:
     network = on_meta(name).eval()
-    found = list(network.walk(torch.empty(1, 3, 224, 224, device="meta")))
+    found = list(network.walk(torch.empty(1, 3, 224, 224, device="meta"), network.taps))
     assert [tap for tap, _ in found] == list(network.taps)
     for tap, value in found:
         stride = network.taps[tap].stride
@@ -140,7 +140,7 @@ def test_smallest_picture_of_each_tap_is_the_true_one(build: Callable[[], Networ
     def reaches(tap: str, size: int) -> bool:
         x = torch.zeros(1, 3, size, size + 1)
         try:
-            return any(name == tap and value.numel() > 0 for name, value in network.walk(x))
+            return any(name == tap and value.numel() > 0 for name, value in network.walk(x, network.taps))
         except RuntimeError:
             return False
 
@@ -161,7 +161,7 @@ def test_quicknets_take_32_pixels(build: Callable[[], Network]) -> None:
 @pytest.mark.parametrize("name", ["quicknet", "quicknet-v1"])
 def test_every_tap_of_a_whole_quicknet_takes_32_pixels(name: str) -> None:
     network = on_meta(name).eval()
-    values = list(network.walk(torch.empty(1, 3, 32, 32, device="meta")))
+    values = list(network.walk(torch.empty(1, 3, 32, 32, device="meta"), network.taps))
     assert all(value.numel() > 0 for _, value in values)
 
 

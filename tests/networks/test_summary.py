@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import prod
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Tiny(Network):
         self.blur = BlurPool2d(8)
         self.dense = QuantLinear(8, 5, kernel_quantizer=DoReFaWeights(2))
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = self.blur(self.prelu(self.mixed(self.quant(self.norm(self.conv(x))))))
         yield "blur", x
         yield "out", self.dense(x.mean((2, 3)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +124,9 @@ class Counting(QuickBrush):
 
     calls_with_gradient = 0
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         self.calls_with_gradient += x.requires_grad
-        return super().walk(x)
+        return super().walk(x, wanted)
 
 
 class Breaking(Counting):
@@ -134,8 +134,8 @@ class Breaking(Counting):
 
     good_calls = 0
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        for name, value in super().walk(x):
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        for name, value in super().walk(x, wanted):
             broken = self.calls_with_gradient > self.good_calls and x.requires_grad
             yield name, value / 0 if broken else value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ class Tiny(Network):
     def _conv(self, quantizer: Quantizer) -> QuantConv2d:
         return QuantConv2d(5, 5, 3, input_quantizer=Sign(), kernel_quantizer=quantizer)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = self.norm(self.stem(x))
         for layer in (self.plain, self.per_filter, self.per_layer, self.xnor, self.two_bit):
             x = layer(x)

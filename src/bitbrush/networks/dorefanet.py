@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from torch import Tensor, nn
 
@@ -93,7 +93,7 @@ class DoReFaNet(Network):
         self.norm7 = _dense_norm(sixth)
         self.head = nn.Linear(sixth, classes)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = self.conv1(x)
         yield "stem", x
         x = self.pool_same(self.norm2(self.conv2(x)))

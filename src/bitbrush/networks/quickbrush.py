@@ -8,13 +8,14 @@ mean and covariance of the taps then matches those of VGG-19.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..layers import BlurPool2d, QuantConv2d
 from ..quantizers import Estimator, Sign
+from .sections import Stage, walk_stage
 from .taps import Network, Tap
 
 CLIP = 1.25
@@ -88,7 +89,7 @@ class QuickBrush(Network):
             for before, after in zip((stem, *widths[:-1]), widths, strict=True)
         )
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(width) for _ in range(count))
+            Stage(Block(width) for _ in range(count))
             for width, count in zip(widths, blocks, strict=True)
         )
 
@@ -96,13 +97,12 @@ class QuickBrush(Network):
         """The tap of each stage's last block."""
         return [f"stage{n}.block{len(stage)}" for n, stage in enumerate(self.stages, 1)]  # type: ignore[arg-type]
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = self.stem_norm(functional.relu(self.stem(x)))
         yield "stem", x
         for index, (transition, stage) in enumerate(
             zip(self.transitions, self.stages, strict=True), 1
         ):
             x = transition(x if index == 1 else functional.relu(x))
-            for block, layer in enumerate(stage, 1):  # type: ignore[arg-type, var-annotated]
-                x = layer(x)
-                yield f"stage{index}.block{block}", x
+            for name, x in walk_stage(stage, x, index, self.taps, wanted, True):
+                yield name, x

@@ -6,7 +6,7 @@ picture. The nets of the same name in larq-zoo 2 are others; see `quicknet_v1`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -167,7 +167,7 @@ class QuickNet(Network):
         self.stages = nn.ModuleList(stages)
         self.head = nn.Linear(width, classes)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = self.stem_norm(functional.relu(self.stem_depthwise(self.stem_conv(x))))
         yield "stem", x
         for section, stage in enumerate(self.stages, 1):

@@ -6,7 +6,7 @@ throughout: relu, a dense 2x2 pool, a fixed blur at stride 2, a 1x1 convolution.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..layers import Conv2d, Pool2d, PoolKind, QuantConv2d
 from ..quantizers import Estimator, Sign
 from .keras import KerasAssembler, KerasLayers
+from .sections import Stage, walk_stage
 from .taps import Network, Tap
 
 CLIP = 1.25
@@ -122,21 +123,21 @@ class QuickNetV1(Network):
         self.stem = Stem(widths[0])
         self.transitions = nn.ModuleList(transitions)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(width) for _ in range(count))
+            Stage(Block(width) for _ in range(count))
             for width, count in zip(widths, blocks, strict=True)
         )
         self.head = nn.Linear(widths[-1], classes)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = self.stem(x)
         yield "stem", x
         for section, (transition, stage) in enumerate(
             zip(self.transitions, self.stages, strict=True), 1
         ):
-            x = transition(x)
-            for block, layer in enumerate(stage, 1):  # type: ignore[arg-type,var-annotated]
-                x = layer(x)
-                yield f"stage{section}.block{block}", x
+            owned = isinstance(transition, Transition) or "stem" not in wanted
+            maps = walk_stage(stage, transition(x), section, self.taps, wanted, owned)
+            for name, x in maps:  # noqa: B020 - the map that a stage ends with enters the next
+                yield name, x
         yield "logits", self.head(functional.relu(x).mean((2, 3)))
 
 

@@ -18,7 +18,7 @@ Source: Yang et al. 2017, "BMXNet"; layout from the symbol files beside the publ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -155,7 +155,7 @@ class ResNetBmxnet(Network):
         self.norm = nn.BatchNorm2d(widths[-1], eps=EPSILON)
         self.classifier = nn.Linear(widths[-1], classes)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         stem = self.stem_norm(self.stem(self.data_norm(x)))
         total = self.pool(functional.relu(stem))
         tap = "stem"

@@ -9,7 +9,7 @@ Source: Iandola et al. 2016; version 1.1 of the authors' repository, as in torch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -86,7 +86,7 @@ class SqueezeNet(Network):
             self.stages.append(blocks)
         self.classifier = Conv2d(before, classes, 1, bias=True)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = functional.relu(self.stem(x))
         yield "stem", x
         for index, stage in enumerate(self.stages, 1):

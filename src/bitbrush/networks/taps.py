@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -67,8 +67,12 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yields each tap's name and value, for the normalised picture [N, 3, H, W]."""
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        """Yields taps' names and values, for the normalised picture [N, 3, H, W].
+
+        Args:
+            wanted: taps that must be among them; of no other map anything need be kept.
+        """
         raise NotImplementedError
 
     def forward(self, image: Tensor, taps: Iterable[str]) -> dict[str, Tensor]:
@@ -90,7 +94,7 @@ class Network(nn.Module):
         if right or bottom:
             x = functional.pad(x, (0, right, 0, bottom), mode="replicate")
         found: dict[str, Tensor] = {}
-        for name, value in self.walk(x):
+        for name, value in self.walk(x, wanted):
             if name in wanted:
                 stride = self.taps[name].stride
                 if stride and (right or bottom):

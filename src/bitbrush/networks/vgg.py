@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -69,7 +69,7 @@ class Vgg(Network):
                 [nn.Linear(before * 49, 4096), nn.Linear(4096, 4096), nn.Linear(4096, classes)]
             )
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         if self.colour is not None:
             x = self.colour(x)
         for layer, conv in self.convs.items():

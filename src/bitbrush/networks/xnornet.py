@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -82,7 +82,7 @@ class XnorNet(Network):
         self.norm7 = _norm(sixth, 1e-3)
         self.head = nn.Linear(sixth, classes, bias=False)
 
-    def walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         x = functional.relu(self.conv1_norm(self.conv1(x)))
         x = self.stem_norm(self.pool(x))
         yield "stem", x
