@@ -140,7 +140,9 @@ def test_smallest_picture_of_each_tap_is_the_true_one(build: Callable[[], Networ
     def reaches(tap: str, size: int) -> bool:
         x = torch.zeros(1, 3, size, size + 1)
         try:
-            return any(name == tap and value.numel() > 0 for name, value in network.walk(x, network.taps))
+            return any(
+                name == tap and value.numel() > 0 for name, value in network.walk(x, network.taps)
+            )
         except RuntimeError:
             return False
 

@@ -14,6 +14,7 @@ import numpy as np
 from numba import carray, njit
 
 from . import simd
+from .factors import BITS, BYTES, REALS, TABLE
 from .runtime import Kernel
 from .simd import BLOCK, TILE
 
@@ -25,13 +26,6 @@ SUMS = TILE * FLOATS
 
 STARTS = 8 * TILE
 """Bytes of the addresses where its windows begin."""
-
-EVERYWHERE, BITS, BYTES, REALS = 0, 1, 2, 3
-"""How the gradient's factor of each activation is kept: not at all, since it is 1 everywhere; as
-one bit, one byte, or one float."""
-
-TABLE = 4096
-"""Entries of the table from which factors of one byte are read."""
 
 
 @njit
@@ -92,10 +86,10 @@ def _keep_factor(
             simd.store_byte(bytes_ + index, simd.load_byte(table + entry))
 
 
-PACK = (
+PACK_FIELDS = (
     "chunks rows values channels width blocks packed row_bytes image_bytes height "
     "factor_mode factors table gain_real shift_real window_real levels_real planes plane_bytes"
-).split()
+)
 
 
 def pack(arguments: Any) -> None:
@@ -220,22 +214,24 @@ def _differing(
         if plane:
             for index in range(TILE * BLOCK):
                 more = simd.load_int(plane_sums + 4 * index) << plane
-                simd.store_int(
-                    sums + 4 * index, np.int32(simd.load_int(sums + 4 * index) + more)
-                )
+                simd.store_int(sums + 4 * index, np.int32(simd.load_int(sums + 4 * index) + more))
 
 
-WINDOWS = (
+WINDOW_FIELDS = (
     "chunks parts pixels height width channels packed row_bytes image_bytes "
     "step_bytes row_step_bytes planes plane_bytes kernel run weights base scale offset result "
-).split()
+)
 
-CONVOLVE = [*WINDOWS, *"border stride top left height_in width_in filters".split()]
+CONVOLVE_FIELDS = WINDOW_FIELDS + "border stride top left height_in width_in filters"
 
 
 @njit
-def _add_border(record: Any, block: int, pixel: int, sums: int) -> None:
-    """Takes back what cells outside the picture added, where the border is 0 and not a sign."""
+def _border_base(record: Any, block: int, pixel: int, base: int) -> None:
+    """Writes the base of a pixel whose window reaches beyond the picture, where cells count as 0.
+
+    Their unset bits have counted as -1, which has taken the filters' own sum away.
+    """
+    simd.copy(record.base + FLOATS * block, base)
     column, row = pixel % record.width, (pixel // record.width) % record.height
     for y in range(record.kernel):
         inside = 0 <= row * record.stride - record.top + y < record.height_in
@@ -245,15 +241,15 @@ def _add_border(record: Any, block: int, pixel: int, sums: int) -> None:
                 tap = y * record.kernel + x
                 filters = record.border + 4 * (tap * record.filters + BLOCK * block)
                 for index in range(BLOCK):
-                    less = simd.load_int(sums + 4 * index) - simd.load_int(filters + 4 * index)
-                    simd.store_int(sums + 4 * index, np.int32(less))
+                    more = simd.load_int(base + 4 * index) + simd.load_int(filters + 4 * index)
+                    simd.store_int(base + 4 * index, np.int32(more))
 
 
 def convolve(arguments: Any) -> None:
     """scale (base - 2 differing bits) + offset, for every pixel and filter: [N, H, W, filters]."""
     record = carray(arguments, 1)[0]
     sums, plane_sums = simd.stack(SUMS), simd.stack(SUMS)
-    windows, scratch = simd.stack(STARTS), simd.stack(FLOATS)
+    windows, scratch, own_base = simd.stack(STARTS), simd.stack(FLOATS), simd.stack(FLOATS)
     parts, channels = record.parts, record.channels
     tiles = (record.pixels + TILE - 1) // TILE
     while True:
@@ -262,7 +258,7 @@ def convolve(arguments: Any) -> None:
             break
         block, part = chunk // parts, chunk % parts
         valid = min(BLOCK, channels - BLOCK * block)
-        base = record.base + FLOATS * block
+        base = own_base if record.border != 0 else record.base + FLOATS * block
         scale, offset = record.scale + FLOATS * block, record.offset + FLOATS * block
         last = min(tiles * (part + 1) // parts * TILE, record.pixels)
         for first in range(tiles * part // parts * TILE, last, TILE):
@@ -270,7 +266,7 @@ def convolve(arguments: Any) -> None:
             for pixel in range(first, min(first + TILE, last)):
                 own = sums + (pixel - first) * FLOATS
                 if record.border != 0:
-                    _add_border(record, block, pixel, own)
+                    _border_base(record, block, pixel, own_base)
                 result = record.result + 4 * (pixel * channels + BLOCK * block)
                 if valid == BLOCK:
                     simd.rescale(own, base, scale, offset, result)
@@ -279,13 +275,10 @@ def convolve(arguments: Any) -> None:
                     _store(scratch, result, valid)
 
 
-RESIDUAL = [
-    *WINDOWS,
-    *(
-        "before passed next_packed next_row_bytes next_image_bytes "
-        "factor_mode factors table window_real"
-    ).split(),
-]
+RESIDUAL_FIELDS = WINDOW_FIELDS + (
+    "before passed next_packed next_row_bytes next_image_bytes "
+    "factor_mode factors table window_real"
+)
 
 
 def add_residual(arguments: Any) -> None:
@@ -319,11 +312,13 @@ def add_residual(arguments: Any) -> None:
             for pixel in range(first, min(first + TILE, last)):
                 place = pixel * channels + BLOCK * block
                 before, after = record.before + 4 * place, record.result + 4 * place
-                if valid < BLOCK:
+                result = after if valid == BLOCK else new
+                if record.before == 0:
+                    simd.clear(old)
+                    before = old
+                elif valid < BLOCK:
                     _load(before, old, valid)
-                    before, result = old, new
-                else:
-                    result = after
+                    before = old
                 own = sums + (pixel - first) * FLOATS
                 passed = simd.add_rectified(own, base, scale, offset, before, result)
                 if record.passed != 0:
@@ -351,10 +346,10 @@ def add_residual(arguments: Any) -> None:
                         row, image = 0, image + 1
 
 
-GRADIENT = (
+GRADIENT_FIELDS = (
     "chunks pixels channels running fresh arrived arrived_half factor_mode factors "
     "unit_real zero_real tap passed scale result result_half"
-).split()
+)
 
 
 def pass_gradient(arguments: Any) -> None:
@@ -415,7 +410,64 @@ def pass_gradient(arguments: Any) -> None:
                         _store(term, result + 4 * place, valid)
 
 
-PACK_KERNEL = Kernel(pack, PACK)
-CONVOLVE_KERNEL = Kernel(convolve, CONVOLVE)
-RESIDUAL_KERNEL = Kernel(add_residual, RESIDUAL)
-GRADIENT_KERNEL = Kernel(pass_gradient, GRADIENT)
+ROUND_FIELDS = (
+    "chunks rows values channels width blocks packed row_bytes image_bytes height pixel_bytes "
+    "planes plane_bytes inverse_real seed"
+)
+
+
+@njit
+def _mixed(value: int) -> int:
+    """A hash of a 32-bit integer (Wellons' lowbias32), which spreads every bit over all."""
+    value = (value ^ (value >> 16)) * 0x7FEB352D & 0xFFFFFFFF
+    value = (value ^ (value >> 15)) * 0x846CA68B & 0xFFFFFFFF
+    return value ^ (value >> 16)
+
+
+def round_planes(arguments: Any) -> None:
+    """Rounds each value at random to one of its two neighbouring integers, in bit planes.
+
+    The nearer one is the likelier, so that the mean over many seeds is the value itself.
+    """
+    record = carray(arguments, 1)[0]
+    scratch, bits = simd.stack(FLOATS), simd.stack(FLOATS)
+    channels, blocks, width = record.channels, record.blocks, record.width
+    inverse, half = np.float32(record.inverse_real), np.float32(1 << (record.planes - 1))
+    seed = _mixed(record.seed & 0xFFFFFFFF)
+    while True:
+        chunk = simd.next_chunk(record.counter_address)
+        if chunk >= record.chunks:
+            break
+        for row in range(
+            record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
+        ):
+            target = record.packed + (row // record.height) * record.image_bytes
+            target += (row % record.height) * record.row_bytes
+            for column in range(width):
+                pixel = row * width + column
+                for block in range(blocks):
+                    valid = min(BLOCK, channels - BLOCK * block)
+                    first = pixel * channels + BLOCK * block
+                    _load(record.values + 4 * first, scratch, valid)
+                    for index in range(valid):
+                        random = _mixed((first + index ^ seed) & 0xFFFFFFFF)
+                        part = np.float32(random >> 8) * np.float32(2**-24)
+                        value = simd.load_float(scratch + 4 * index) * inverse + half
+                        simd.store_int(scratch + 4 * index, np.int32(np.floor(value + part)))
+                    place = target + column * record.pixel_bytes + 8 * block
+                    for plane in range(record.planes):
+                        for index in range(valid):
+                            bit = (simd.load_int(scratch + 4 * index) >> plane) & 1
+                            simd.store_float(bits + 4 * index, np.float32(bit) - np.float32(0.5))
+                        word = simd.signs(bits) & _first(valid)
+                        simd.store_word(place + plane * record.plane_bytes, word)
+
+
+PACK = Kernel(pack, PACK_FIELDS)
+CONVOLVE = Kernel(convolve, CONVOLVE_FIELDS)
+RESIDUAL = Kernel(add_residual, RESIDUAL_FIELDS)
+GRADIENT = Kernel(pass_gradient, GRADIENT_FIELDS)
+ROUND = Kernel(round_planes, ROUND_FIELDS)
+
+KERNELS = (PACK, CONVOLVE, RESIDUAL, GRADIENT, ROUND)
+"""All of them."""

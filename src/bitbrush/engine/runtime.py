@@ -46,9 +46,12 @@ class Kernel:
             ends in "_real", a 64-bit float.
     """
 
-    def __init__(self, body: Callable[..., None], fields: Sequence[str]) -> None:
+    def __init__(self, body: Callable[..., None], fields: str) -> None:
+        """Args:
+        fields: their names, separated by spaces.
+        """
         self.name = body.__name__
-        self.fields = (*COUNTER, *fields)
+        self.fields = (*COUNTER, *fields.split())
         self._body = body
         self._compiled: Any = None
         names = [(name, ctypes.c_double if _real(name) else ctypes.c_int64) for name in self.fields]

@@ -374,9 +374,7 @@ def multiply_bytes(typing: Any, values: Any, factors: Any, unit: Any, base: Any)
         real = builder.uitofp(
             builder.zext(_load(builder, factors, _vector(I8)), _vector(I32)), _vector(F32)
         )
-        factor = builder.fadd(
-            builder.fmul(real, _splat(builder, unit)), _splat(builder, base)
-        )
+        factor = builder.fadd(builder.fmul(real, _splat(builder, unit)), _splat(builder, base))
         total = builder.fmul(_load(builder, values, _vector(F32)), factor)
         _store(builder, total, values)
         return context.get_dummy_value()

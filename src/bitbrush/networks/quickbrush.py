@@ -104,5 +104,6 @@ class QuickBrush(Network):
             zip(self.transitions, self.stages, strict=True), 1
         ):
             x = transition(x if index == 1 else functional.relu(x))
-            for name, x in walk_stage(stage, x, index, self.taps, wanted, True):
+            for name, value in walk_stage(stage, x, index, self.taps, wanted, True):
+                x = value
                 yield name, x

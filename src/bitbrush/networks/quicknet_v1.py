@@ -136,7 +136,8 @@ class QuickNetV1(Network):
         ):
             owned = isinstance(transition, Transition) or "stem" not in wanted
             maps = walk_stage(stage, transition(x), section, self.taps, wanted, owned)
-            for name, x in maps:  # noqa: B020 - the map that a stage ends with enters the next
+            for name, value in maps:
+                x = value
                 yield name, x
         yield "logits", self.head(functional.relu(x).mean((2, 3)))
 

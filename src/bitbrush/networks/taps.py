@@ -41,8 +41,12 @@ class Network(nn.Module):
     Attributes:
         name: its name in the registry.
         taps: every tap by name, from the picture to the deepest.
+        engine: "float", or "packed" where one-bit layers run on packed bits.
+        precision: what the gradient to the image is computed in.
     """
 
+    engine = "float"
+    precision = "float32"
     mean: Tensor
     std: Tensor
 

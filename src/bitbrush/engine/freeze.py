@@ -1,0 +1,174 @@
+"""From a network with latent weights to one that runs on packed bits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import singledispatch
+
+import torch
+from torch import Tensor, nn
+
+from ..layers import QUANTIZED_LAYERS, QuantConv2d, QuantLinear
+from ..networks import quickbrush, quicknet, quicknet_v1, resnet_bmxnet
+from ..networks.sections import Stage
+from ..networks.taps import Network
+from ..quantizers import DoReFa, Estimator, MagnitudeAwareSign, Sign, XnorScale
+from .modules import (
+    Affine,
+    PackedConv2d,
+    PackedGated,
+    PackedLinear,
+    PackedResidual,
+    PackedStage,
+)
+from .precision import Precision, resolve_precision
+
+
+def freeze(network: Network, precision: str = "auto") -> Network:
+    """A network with the same taps and the same numbers, whose one-bit layers are packed bits.
+
+    The network that is given stays as it is; float layers are shared with it. Nothing but the
+    gradient to the image can be had from the frozen one: it has no latent weights.
+
+    Args:
+        network: settled or not, on the CPU.
+        precision: of that gradient, one of `PRECISIONS`.
+    Raises:
+        InputError: another precision.
+    """
+    chosen = resolve_precision(precision)
+    with torch.no_grad():
+        frozen = _rebuilt(network, chosen)
+    assert isinstance(frozen, Network)
+    frozen.engine, frozen.precision = "packed", chosen
+    frozen.requires_grad_(False)
+    return frozen.eval()
+
+
+def _rebuilt(module: nn.Module, precision: Precision) -> nn.Module:
+    replaced = packed(module, precision)
+    if replaced is not None:
+        return replaced
+    clone = copy.copy(module)
+    clone._modules = {
+        name: None if child is None else _rebuilt(child, precision)
+        for name, child in module._modules.items()
+    }
+    return clone
+
+
+@singledispatch
+def packed(module: nn.Module, precision: Precision) -> nn.Module | None:
+    """What takes the place of a module, or None: its parts are looked at."""
+    return None
+
+
+def affine_of(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Scale and offset [C] of a batch norm in evaluation mode, in float64."""
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.double()
+    offset = -norm.running_mean.double() * scale
+    if norm.bias is not None:
+        offset = offset + norm.bias.double()
+    return scale, offset
+
+
+@packed.register(nn.BatchNorm1d)
+@packed.register(nn.BatchNorm2d)
+def _norm(module: nn.Module, precision: Precision) -> nn.Module:
+    return Affine(*affine_of(module))
+
+
+def why_not(layer: nn.Module) -> str | None:
+    """Why a quantized layer cannot run on packed bits, or None if it can."""
+    assert isinstance(layer, QUANTIZED_LAYERS)
+    if not isinstance(layer.kernel_quantizer, Sign | MagnitudeAwareSign | XnorScale):
+        return "its weights are not one-bit"
+    if not isinstance(layer.input_quantizer, Sign | DoReFa):
+        return "its input is not quantized to bit planes"
+    return None
+
+
+def _quantized(
+    layer: QuantConv2d | QuantLinear,
+    precision: Precision,
+    after: tuple[Tensor, Tensor] | None = None,
+    rectified: bool = False,
+) -> PackedConv2d:
+    """The packed form of a layer, with what follows it.
+
+    Args:
+        after: scale and offset [O] applied to its result (behind a relu where `rectified`).
+    """
+    weight = layer.kernel().detach()
+    weight = weight if weight.dim() == 4 else weight[:, :, None, None]
+    # Quantized weights of a filter differ in sign alone.
+    scale = weight.abs().amax((1, 2, 3)).double()
+    latent = layer.weight if layer.weight.dim() == 4 else layer.weight[:, :, None, None]
+    quantizer = layer.input_quantizer
+    levels = 2**quantizer.precision - 1 if isinstance(quantizer, DoReFa) else 0
+    if levels:
+        scale = scale / levels
+    offset = torch.zeros_like(scale) if layer.bias is None else layer.bias.detach().double()
+    if after is not None:
+        scale, offset = scale * after[0], offset * after[0] + after[1]
+    convolution = isinstance(layer, QuantConv2d)
+    return PackedConv2d(
+        latent,
+        scale,
+        offset,
+        stride=layer.stride if convolution else 1,
+        padding=layer.padding if convolution else "valid",
+        pad_value=layer.pad_value if convolution else 0.0,
+        estimator=quantizer.estimator if isinstance(quantizer, Sign) else Estimator(),
+        precision=precision,
+        planes=quantizer.precision if quantizer is not None else 1,
+        levels=levels,
+        rectified=rectified,
+    )
+
+
+@packed.register
+def _convolution(module: QuantConv2d, precision: Precision) -> nn.Module | None:
+    return _quantized(module, precision) if why_not(module) is None else None
+
+
+@packed.register
+def _linear(module: QuantLinear, precision: Precision) -> nn.Module | None:
+    return PackedLinear(_quantized(module, precision)) if why_not(module) is None else None
+
+
+@packed.register
+def _popcount(module: resnet_bmxnet.PopcountConv2d, precision: Precision) -> nn.Module:
+    half = torch.full((module.conv.channels_out,), 0.5, dtype=torch.float64)
+    return _quantized(module.conv, precision, (half, half * module.terms))
+
+
+def _rectified(conv: QuantConv2d, norm: nn.Module, precision: Precision) -> PackedConv2d:
+    """norm(relu(conv)), whose weights are -1 and +1."""
+    return _quantized(conv, precision, affine_of(norm), rectified=True)
+
+
+@packed.register
+def _stage(module: Stage, precision: Precision) -> nn.Module | None:
+    if not all(isinstance(block, quickbrush.Block | quicknet_v1.Block) for block in module):
+        return None
+    return PackedStage([_rectified(b.conv, b.norm, precision) for b in module])  # type: ignore[arg-type]
+
+
+@packed.register
+def _conv_block(module: quicknet.ConvBlock, precision: Precision) -> nn.Module:
+    gate = None if module.gate is None else _rebuilt(module.gate, precision)
+    return PackedGated(_rectified(module.conv, module.norm, precision), gate)
+
+
+@packed.register
+def _residual(module: quicknet.Residual, precision: Precision) -> nn.Module | None:
+    block = module.block
+    if block.gate is not None:
+        return None
+    return PackedResidual(_rectified(block.conv, block.norm, precision))

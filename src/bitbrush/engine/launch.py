@@ -1,0 +1,243 @@
+"""From tensors to kernels: addresses, sizes and threads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .factors import EVERYWHERE, REALS, Factor
+from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
+from .packing import Filters, PackedMap, blocks_of
+
+CHUNKS = 4
+"""Chunks of work for each thread: a thread that is held up leaves its share to the others."""
+
+
+def address(tensor: Tensor | None) -> int:
+    """Of the first value; 0 for None."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def pack_map(
+    values: Tensor,
+    packed: PackedMap,
+    factor: Factor | None = None,
+    factors: Tensor | None = None,
+    levels: int = 0,
+    affine: tuple[float, float] = (1.0, 0.0),
+) -> None:
+    """Writes the bits of a map into a packed one, and the factors of its gradient.
+
+    Args:
+        values: float32 [N, C, H, W] in channels_last.
+        factor, factors: how factors are kept, and where; of gain x + shift.
+        levels: 0 for signs; else of the integers whose bits go to the planes.
+        affine: gain and shift.
+    """
+    images, channels, height, width = values.shape
+    threads = torch.get_num_threads()
+    rows = images * height
+    kept = factor is not None and factors is not None and factor.mode != REALS
+    PACK(
+        threads,
+        chunks=min(CHUNKS * threads, rows),
+        rows=rows,
+        values=values.data_ptr(),
+        channels=channels,
+        width=width,
+        blocks=blocks_of(channels),
+        packed=packed.origin,
+        row_bytes=packed.row_bytes,
+        image_bytes=packed.image_bytes,
+        height=height,
+        factor_mode=factor.mode if kept and factor is not None else EVERYWHERE,
+        factors=address(factors),
+        table=factor.table_address() if factor is not None else 0,
+        gain_real=affine[0],
+        shift_real=affine[1],
+        window_real=factor.window if factor is not None else 1.0,
+        levels_real=float(levels),
+        planes=packed.words.shape[0],
+        plane_bytes=packed.plane_bytes,
+    )
+
+
+def round_map(values: Tensor, packed: PackedMap, spacing: int, inverse: float, seed: int) -> None:
+    """Rounds a map at random to integers and writes their bits into the planes of a packed map.
+
+    Args:
+        values: float32 [N, C, H, W] in channels_last.
+        packed: with k planes; the map's cells lie `spacing` apart in it.
+        inverse: of the unit; value v becomes floor(v inverse + 2^(k - 1) + r), r in [0, 1).
+        seed: of r.
+    """
+    images, channels, height, width = values.shape
+    threads = torch.get_num_threads()
+    rows = images * height
+    ROUND(
+        threads,
+        chunks=min(CHUNKS * threads, rows),
+        rows=rows,
+        values=values.data_ptr(),
+        channels=channels,
+        width=width,
+        blocks=blocks_of(channels),
+        packed=packed.origin,
+        row_bytes=spacing * packed.row_bytes,
+        image_bytes=packed.image_bytes,
+        height=height,
+        pixel_bytes=spacing * packed.pixel_bytes,
+        planes=packed.words.shape[0],
+        plane_bytes=packed.plane_bytes,
+        inverse_real=inverse,
+        seed=seed,
+    )
+
+
+def _windows(packed: PackedMap, filters: Filters, stride: int, result: Tensor) -> dict[str, float]:
+    images, channels, height, width = result.shape
+    threads = torch.get_num_threads()
+    blocks = blocks_of(channels)
+    parts = -(-CHUNKS * threads // blocks)
+    return {
+        "chunks": blocks * parts,
+        "parts": parts,
+        "pixels": images * height * width,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "packed": packed.words.data_ptr(),
+        "row_bytes": packed.row_bytes,
+        "image_bytes": packed.image_bytes,
+        "step_bytes": stride * packed.pixel_bytes,
+        "row_step_bytes": stride * packed.row_bytes,
+        "planes": packed.words.shape[0],
+        "plane_bytes": packed.plane_bytes,
+        "kernel": filters.kernel,
+        "run": filters.kernel * packed.pixel_bytes // 4,
+        "weights": filters.words.data_ptr(),
+        "result": result.data_ptr(),
+    }
+
+
+def convolve(
+    packed: PackedMap,
+    filters: Filters,
+    stride: int,
+    base: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    result: Tensor,
+    border: Tensor | None = None,
+) -> None:
+    """result = scale (base - 2 differing bits) + offset.
+
+    Args:
+        base: int32 [64 blocks].
+        scale, offset: float32 [64 blocks].
+        result: float32 [N, O, H', W'] in channels_last, written.
+        border: int32 [k x k, 64 blocks], the sums of each cell's filters, where cells outside the
+            picture are to count as 0; None: as what the packed map has there.
+    """
+    CONVOLVE(
+        torch.get_num_threads(),
+        **_windows(packed, filters, stride, result),
+        base=base.data_ptr(),
+        scale=scale.data_ptr(),
+        offset=offset.data_ptr(),
+        border=address(border),
+        stride=stride,
+        top=packed.top,
+        left=packed.left,
+        height_in=packed.height,
+        width_in=packed.width,
+        filters=0 if border is None else border.shape[1],
+    )
+
+
+def add_residual(
+    packed: PackedMap,
+    filters: Filters,
+    stride: int,
+    base: Tensor,
+    scale: Tensor,
+    offset: Tensor,
+    before: Tensor | None,
+    result: Tensor,
+    passed: Tensor | None,
+    following: PackedMap | None = None,
+    factor: Factor | None = None,
+    factors: Tensor | None = None,
+) -> None:
+    """result = before + scale relu(base - 2 differing bits) + offset, and the signs of that.
+
+    Args:
+        before: as result, which may be the same tensor; None counts as 0.
+        result: float32 [N, O, H', W'] in channels_last, written.
+        passed: int64 [N H' W', blocks], where the relu lets through, written; or None.
+        following: gets the signs; or None.
+        factor, factors: how the factors of their gradient are kept, and where.
+    """
+    kept = factor is not None and factors is not None and factor.mode != REALS
+    RESIDUAL(
+        torch.get_num_threads(),
+        **_windows(packed, filters, stride, result),
+        base=base.data_ptr(),
+        scale=scale.data_ptr(),
+        offset=offset.data_ptr(),
+        before=address(before),
+        passed=address(passed),
+        next_packed=0 if following is None else following.origin,
+        next_row_bytes=0 if following is None else following.row_bytes,
+        next_image_bytes=0 if following is None else following.image_bytes,
+        factor_mode=factor.mode if kept and factor is not None else EVERYWHERE,
+        factors=address(factors),
+        table=factor.table_address() if factor is not None else 0,
+        window_real=factor.window if factor is not None else 1.0,
+    )
+
+
+def pass_gradient(
+    like: Tensor,
+    *,
+    running: Tensor | None = None,
+    fresh: bool = False,
+    arrived: Tensor | None = None,
+    factor: Factor | None = None,
+    factors: Tensor | None = None,
+    tap: Tensor | None = None,
+    passed: Tensor | None = None,
+    scale: Tensor | None = None,
+    result: Tensor | None = None,
+) -> None:
+    """running += factors arrived + tap (from 0 if fresh); result = scale running, where passed.
+
+    Args:
+        like: a tensor [N, C, H, W] whose shape they all have, in channels_last.
+        running, tap: float32.
+        arrived, result: float32 or bfloat16.
+        passed: int64 [N H W, blocks]; None: everywhere.
+        scale: float32 [64 blocks].
+    """
+    images, channels, height, width = like.shape
+    threads = torch.get_num_threads()
+    pixels = images * height * width
+    GRADIENT(
+        threads,
+        chunks=min(CHUNKS * threads, pixels),
+        pixels=pixels,
+        channels=channels,
+        running=address(running),
+        fresh=fresh,
+        arrived=address(arrived),
+        arrived_half=arrived is not None and arrived.dtype == torch.bfloat16,
+        factor_mode=EVERYWHERE if factor is None or factors is None else factor.mode,
+        factors=address(factors),
+        unit_real=1.0 if factor is None else factor.unit,
+        zero_real=0.0 if factor is None else factor.zero,
+        tap=address(tap),
+        passed=address(passed),
+        scale=address(scale),
+        result=address(result),
+        result_half=result is not None and result.dtype == torch.bfloat16,
+    )

@@ -1,0 +1,39 @@
+"""What the gradient to the image is computed in, chosen by what the CPU has."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+from llvmlite import binding
+
+from ..errors import unknown_name
+
+Precision = Literal["float32", "bf16", "low-bit"]
+PRECISIONS = ("auto", "float32", "bf16", "low-bit")
+
+LOW_BITS = 5
+"""Bit planes of a low-bit gradient: one for the sign, four for the magnitude."""
+
+
+@cache
+def cpu_features() -> frozenset[str]:
+    """What the CPU can do, in LLVM's names, such as avx512vpopcntdq."""
+    features = binding.get_host_cpu_features()
+    return frozenset(name for name, there in features.items() if there)
+
+
+def best_precision() -> Precision:
+    """bf16 where the CPU multiplies in it, else float32. Decided by flags, never by timing."""
+    return "bf16" if cpu_features() & {"amx-bf16", "avx512bf16"} else "float32"
+
+
+def resolve_precision(name: str) -> Precision:
+    """What a name from PRECISIONS means on this machine.
+
+    Raises:
+        InputError: another name.
+    """
+    if name not in PRECISIONS:
+        raise unknown_name("precision", name, PRECISIONS)
+    return best_precision() if name == "auto" else name  # type: ignore[return-value]

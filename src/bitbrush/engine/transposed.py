@@ -1,0 +1,169 @@
+"""The way back through a one-bit convolution: a transposed convolution with weights of -1 and +1.
+
+The gradient is in float32, in bfloat16 (summed in float32), or rounded at random to a few bits and
+convolved by popcounts, as activations are.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .launch import convolve, round_map
+from .packing import BLOCK, Filters, PackedMap, blocks_of
+from .precision import LOW_BITS, Precision
+
+KEPT = 2
+"""Sizes of maps for which weights are kept in the order that suits them."""
+
+_seed: ContextVar[int] = ContextVar("rounding_seed", default=0)
+
+
+@contextmanager
+def rounding_seed(seed: int) -> Iterator[None]:
+    """Within this context low-bit gradients are rounded with this seed (32 bits)."""
+    token = _seed.set(seed)
+    try:
+        yield
+    finally:
+        _seed.reset(token)
+
+
+class TransposedFilters:
+    """The filters of a convolution, seen from its output.
+
+    The weights in the form that a precision wants are made when first used, and kept.
+
+    Args:
+        filters: of the convolution.
+        stride: of the convolution.
+    """
+
+    def __init__(self, filters: Filters, stride: int) -> None:
+        self.filters = filters
+        self.stride = stride
+        self._made: dict[Any, Any] = {}
+
+    def __call__(
+        self,
+        gradient: Tensor,
+        size: tuple[int, int],
+        border: tuple[int, int, int, int],
+        precision: Precision,
+    ) -> Tensor:
+        """The gradient with respect to the map that was convolved.
+
+        Args:
+            gradient: [N, O, H', W'] in channels_last; bfloat16 for "bf16", else float32.
+            size: H and W of the map, without border.
+            border: rows before and after, columns before and after, that were added to it.
+        Returns:
+            [N, C, H, W] in channels_last, in the gradient's dtype.
+        """
+        if precision == "low-bit":
+            return self._low_bit(gradient, size, border)
+        top, bottom, left, right = border
+        edge = self.filters.kernel - 1
+        if self.stride == 1 and top == bottom == left == right:
+            return self._convolved(gradient, edge - top)
+        weight = self._kept(gradient.dtype, lambda: self._weight(gradient.dtype, False))
+        images = gradient.shape[0]
+        padded = (size[0] + top + bottom, size[1] + left + right)
+        shape = (images, self.filters.channels_in, *padded)
+        whole = torch.nn.grad.conv2d_input(shape, weight, gradient, self.stride)
+        inner = whole[:, :, top : top + size[0], left : left + size[1]]
+        return inner.contiguous(memory_format=torch.channels_last)
+
+    def _weight(self, dtype: torch.dtype, flipped: bool) -> Tensor:
+        """[O, C, k, k], or flipped and transposed [C, O, k, k]."""
+        signs = self.filters.signs(dtype)
+        if flipped:
+            signs = signs.flip(2, 3).transpose(0, 1)
+        return signs.contiguous(memory_format=torch.channels_last)
+
+    def _convolved(self, gradient: Tensor, border: int) -> Tensor:
+        key = (gradient.dtype, *gradient.shape, border)
+        weight = self._kept(
+            key, lambda: _reordered(self._weight(gradient.dtype, True), gradient, border)
+        )
+        if weight.is_mkldnn:
+            result: Tensor = torch.ops.mkldnn._convolution_pointwise(
+                gradient, weight, None, [border] * 2, [1, 1], [1, 1], 1, "none", [], ""
+            )
+            return result
+        return functional.conv2d(gradient, weight, padding=border)
+
+    def _kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made for this key; the two last ones are kept."""
+        made = self._made.get(key)
+        if made is None:
+            made = make()
+            older = list(self._made.items())[-(KEPT - 1) :]
+            self._made = {**dict(older), key: made}
+        return made
+
+    def _low_bit(
+        self, gradient: Tensor, size: tuple[int, int], border: tuple[int, int, int, int]
+    ) -> Tensor:
+        """Sums of rounded gradients, by popcounts.
+
+        A value v becomes an integer u with v = unit (u - 2^(k - 1)); cells between those of a
+        strided convolution, and those beyond the border, hold the integer that stands for 0.
+        """
+        images, channels, height, width = gradient.shape
+        filters, base, scale, offset = self._kept("popcount", self._popcount_form)
+        largest = float(gradient.abs().max())
+        result = gradient.new_empty(images, self.filters.channels_in, *size)
+        result = result.contiguous(memory_format=torch.channels_last)
+        if largest == 0:
+            return result.zero_()
+        steps = (1 << (LOW_BITS - 1)) - 1
+        edge = self.filters.kernel - 1
+        top, left = edge - border[0], edge - border[2]
+        span = [(cells - 1) * self.stride + 1 for cells in (height, width)]
+        rows, columns = size[0] + edge, size[1] + edge
+        shape = (images, channels, span[0], span[1])
+        around = (top, max(rows - top - span[0], 0), left, max(columns - left - span[1], 0))
+        packed = PackedMap.empty(shape, around, planes=LOW_BITS)
+        packed.words.zero_()
+        packed.words[-1] = -1
+        if channels % BLOCK:
+            packed.words[-1, ..., -1] = (1 << channels % BLOCK) - 1
+        # Every step has another largest value, and so other random numbers, without a state that
+        # a resumed painting would have to restore.
+        fresh = struct.unpack("<I", struct.pack("<f", largest))[0]
+        seed = fresh ^ (_seed.get() * 0x9E3779B1)
+        round_map(gradient, packed, self.stride, steps / largest, seed)
+        convolve(packed, filters, 1, base, scale * (largest / steps), offset, result)
+        return result
+
+    def _popcount_form(self) -> tuple[Filters, Tensor, Tensor, Tensor]:
+        flipped = self.filters.signs().flip(2, 3).transpose(0, 1).contiguous()
+        room = BLOCK * blocks_of(self.filters.channels_in)
+        base = torch.zeros(room, dtype=torch.int32)
+        terms = self.filters.channels_out * self.filters.kernel**2
+        total = flipped.sum((1, 2, 3)).int()
+        base[: len(total)] = ((1 << LOW_BITS) - 1) * terms - total
+        return Filters.of(flipped), base, torch.full((room,), 0.5), torch.zeros(room)
+
+
+def _reordered(weight: Tensor, gradient: Tensor, border: int) -> Tensor:
+    """A weight in oneDNN's own order for a gradient of this size, where torch offers that.
+
+    It saves half the time of a convolution whose weights are many and whose map is small.
+    """
+    try:
+        plain = weight.contiguous().to_mkldnn()
+        made: Tensor = torch._C._nn.mkldnn_reorder_conv2d_weight(
+            plain, [border] * 2, [1, 1], [1, 1], 1, list(gradient.shape)
+        )
+        return made
+    except (AttributeError, RuntimeError):
+        return weight
