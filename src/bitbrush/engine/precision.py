@@ -7,10 +7,11 @@ from typing import Literal
 
 from llvmlite import binding
 
+from ..choices import PRECISIONS
 from ..errors import unknown_name
 
+
 Precision = Literal["float32", "bf16", "low-bit"]
-PRECISIONS = ("auto", "float32", "bf16", "low-bit")
 
 LOW_BITS = 5
 """Bit planes of a low-bit gradient: one for the sign, four for the magnitude."""

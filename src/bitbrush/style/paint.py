@@ -29,9 +29,6 @@ from .settings import INITS, PaintSettings, make_settings
 from .sources import Source, as_init, as_picture, as_style
 from .state import State
 
-PRECISION = "float32"
-"""What gradients are computed in."""
-
 
 @dataclass(frozen=True)
 class Painting:
@@ -92,6 +89,7 @@ class Session:
             engine=full.engine,
             device=full.device,
             pooling=full.pooling,  # type: ignore[arg-type]
+            precision=full.precision,
         )
         self.job = Job(
             content=self.content.rgb,
@@ -112,14 +110,14 @@ class Session:
         """All that decides about the result: two runs with equal values give the same picture."""
         settings = dataclasses.asdict(self.job.settings)
         settings["style_weights"] = list(self.job.settings.style_weights)
-        for name in ("weights", "init", "threads", "engine"):
+        for name in ("weights", "init", "threads", "engine", "precision"):
             del settings[name]
         return {
             "bitbrush": __version__,
             "torch": torch.__version__,
             "machine": platform.machine(),
-            "engine": "float",
-            "precision": PRECISION,
+            "engine": self.job.network.engine,
+            "precision": self.job.network.precision,
             "threads": self.threads,
             "weights": self.weights.sha256,
             "content": self.content.sha256,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..choices import DEVICES, ENGINES, PRECISIONS
 from ..errors import InputError, unknown_name
 
 STATISTICS = ("covariance", "gram", "mean", "sliced-wasserstein")
@@ -20,8 +21,6 @@ PRESERVE = ("none", "luminance", "statistics")
 OPTIMIZERS = ("adam", "lbfgs")
 POOLINGS = ("max", "average")
 ESTIMATORS = ("trained", "ste", "approx", "swish", "ede", "identity")
-ENGINES = ("auto", "float", "packed")
-DEVICES = ("cpu", "cuda", "mps")
 INITS = ("content", "noise", "grey")
 
 LARGEST = 16384
@@ -78,6 +77,9 @@ class PaintSettings:
     preserve_colours: str = setting("none", "keep the content's colours, and how", PRESERVE)
     seed: int = setting(0, "seed of everything random")
     engine: str = setting("auto", "how one-bit layers are computed", ENGINES)
+    precision: str = setting(
+        "auto", "what one-bit layers' gradients are computed in; auto: the CPU's fastest", PRECISIONS
+    )
     device: str = setting("cpu", "where to compute", DEVICES)
     threads: int | None = setting(None, "CPU threads; one for each core")
 

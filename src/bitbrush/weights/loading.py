@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from ..choices import DEVICES, ENGINES, PRECISIONS
 from ..errors import InputError, NetworkMissingError, unknown_name
 from ..networks.registry import network_spec
 from ..networks.taps import Network
@@ -18,8 +20,6 @@ from .download import file_sha256
 from .importing import Pooling, build, import_weights
 
 Origin = Literal["shipped", "file", "cache", "random"]
-DEVICES = ("cpu", "cuda", "mps")
-ENGINES = ("auto", "float", "packed")
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -52,6 +52,7 @@ def load_network(
     engine: str = "auto",
     device: str = "cpu",
     pooling: Pooling | None = None,
+    precision: str = "auto",
 ) -> Network:
     """A network with its weights, settled, in evaluation mode, on the device.
 
@@ -60,20 +61,62 @@ def load_network(
         weights: "default": those shipped with bitbrush, else those of the file that
             `BITBRUSH_WEIGHTS` (NAME=FILE,…) names, else those in the cache; a file, ours or any
             that the network can be imported from; None or "none": random, the same each time.
-        engine: "float" computes in floats; "auto" takes the best there is.
+        engine: "packed" runs one-bit layers on packed bits; "float" computes in floats; "auto" is
+            packed wherever that can be: the network has such layers, and Numba is there.
         device: cpu, cuda or mps; cuda:1 and so on for further GPUs.
         pooling: instead of the network's own, "max" or "average".
+        precision: of the packed engine's gradient to the image: "float32", "bf16", "low-bit", or
+            "auto", the fastest that this CPU has.
     Raises:
         NetworkMissingError: "default", and the weights are not on this machine.
-        InputError: an unknown name, engine or device, a device that is not there, a bad file.
+        InputError: an unknown name, engine, precision or device, a device that is not there, a bad
+            file, or an engine or precision that the network cannot have.
     """
-    _check_engine(engine)
     target = _device(device)
+    packed = choose_engine(name, engine, target.type, precision) == "packed"
     info = resolve_path(name, weights)
     if info.path is None:
-        return build(name, pooling).settle().to(target)
-    network, _ = import_weights(info.path, name, pooling)
+        network = build(name, pooling).settle()
+    else:
+        network, _ = import_weights(info.path, name, pooling)
+    if packed:
+        from ..engine.freeze import freeze
+
+        network = freeze(network, precision)
     return network.to(target)
+
+
+def choose_engine(
+    name: str, engine: str, device: str = "cpu", precision: str = "auto"
+) -> Literal["float", "packed"]:
+    """Which engine a network gets.
+
+    Args:
+        name: of the network.
+        engine, precision: as for `load_network`.
+        device: cpu, cuda or mps.
+    Raises:
+        InputError: an unknown network, engine or precision, or one that cannot be had.
+    """
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    one_bit = network_spec(name).kind != "float"
+    numba = find_spec("numba") is not None
+    if engine == "packed":
+        if not one_bit:
+            raise InputError(f"{name} has no one-bit layers to pack; use the engine 'float'")
+        if not numba:
+            raise InputError("the packed engine needs Numba: pip install numba")
+        chosen = True
+    else:
+        chosen = engine == "auto" and one_bit and numba and device != "mps"
+    if precision == "low-bit" and chosen and device != "cpu":
+        raise InputError(f"low-bit gradients are computed on the CPU only, not on {device}")
+    if not chosen and precision not in ("auto", "float32"):
+        raise InputError(f"precision {precision!r} is the packed engine's, which {name} does not get")
+    return "packed" if chosen else "float"
 
 
 def resolve_weights(name: str, weights: Path | str | None = "default") -> WeightsInfo:
@@ -153,13 +196,6 @@ def _named_files() -> dict[str, Path]:
             raise InputError(f"BITBRUSH_WEIGHTS is NAME=FILE,NAME=FILE,…, which {item!r} is not")
         files[network_spec(name.strip()).name] = Path(path.strip()).expanduser()
     return files
-
-
-def _check_engine(engine: str) -> None:
-    if engine not in ENGINES:
-        raise unknown_name("engine", engine, ENGINES)
-    if engine == "packed":
-        raise InputError("there is no packed engine in this version; use 'auto' or 'float'")
 
 
 def _device(name: str) -> torch.device:
