@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from functools import singledispatch
 
 import torch
@@ -14,6 +13,15 @@ from ..networks import quickbrush, quicknet, quicknet_v1, resnet_bmxnet
 from ..networks.sections import Stage
 from ..networks.taps import Network
 from ..quantizers import DoReFa, Estimator, MagnitudeAwareSign, Sign, XnorScale
+from .fused import (
+    BlurredPool2d,
+    Crop,
+    DepthwiseConv2d,
+    Fused,
+    PictureConv2d,
+    Pointwise,
+    rows_of,
+)
 from .modules import (
     Affine,
     PackedConv2d,
@@ -50,12 +58,20 @@ def _rebuilt(module: nn.Module, precision: Precision) -> nn.Module:
     replaced = packed(module, precision)
     if replaced is not None:
         return replaced
+    return _with_parts(module, precision)
+
+
+def _with_parts(module: nn.Module, precision: Precision) -> nn.Module:
+    """The module with its parts rebuilt."""
     clone = copy.copy(module)
     clone._modules = {
         name: None if child is None else _rebuilt(child, precision)
         for name, child in module._modules.items()
     }
     return clone
+
+
+BLURRED = "float32: relu, pool and blur in one pass, norm folded into the 1x1 convolution"
 
 
 @singledispatch
@@ -81,6 +97,62 @@ def affine_of(norm: nn.Module) -> tuple[Tensor, Tensor]:
 @packed.register(nn.BatchNorm2d)
 def _norm(module: nn.Module, precision: Precision) -> nn.Module:
     return Affine(*affine_of(module))
+
+
+@packed.register
+def _quickbrush(module: quickbrush.QuickBrush, precision: Precision) -> nn.Module:
+    clone = _with_parts(module, precision)
+    assert isinstance(clone, quickbrush.QuickBrush) and module.stem.bias is not None
+    stem = PictureConv2d(
+        module.stem.weight,
+        module.stem.bias,
+        *affine_of(module.stem_norm),
+        stride=1,
+        padding=1,
+        replicate=True,
+    )
+    plain = nn.Sequential(module.stem, nn.ReLU(), Affine(*affine_of(module.stem_norm)))
+    clone.stem = Fused([stem, Crop(stem.channels)], plain, "float32: relu and norm in one pass")  # type: ignore[assignment]
+    clone.stem_relu = nn.Identity()  # type: ignore[assignment]
+    clone.stem_norm = nn.Identity()  # type: ignore[assignment]
+    return clone
+
+
+@packed.register
+def _brush_transition(module: quickbrush.Transition, precision: Precision) -> nn.Module:
+    blur = BlurredPool2d(rectified=module.rectified, pool=None, replicate=True)
+    pointwise = Pointwise(*folded(module.conv.weight, module.norm))
+    return Fused([blur, pointwise], _with_parts(module, precision), BLURRED)
+
+
+@packed.register
+def _quicknet_transition(module: quicknet_v1.Transition, precision: Precision) -> nn.Module | None:
+    row = torch.tensor([0.25, 0.5, 0.25])
+    if not torch.allclose(module.blur.weight, torch.outer(row, row).expand_as(module.blur.weight)):
+        return None
+    blur = BlurredPool2d(rectified=True, pool=module.pool.kind, replicate=False)
+    pointwise = Pointwise(*folded(module.pointwise.weight, module.norm))
+    return Fused([blur, pointwise], _with_parts(module, precision), BLURRED)
+
+
+@packed.register
+def _quicknet_stem(module: quicknet_v1.Stem, precision: Precision) -> nn.Module:
+    weight, bias = folded(module.conv.weight, module.norm)
+    one, none = torch.ones_like(bias), torch.zeros_like(bias)
+    picture = PictureConv2d(weight, bias, one, none, stride=2, padding="same", replicate=False)
+    weight, bias = folded(module.depthwise.weight, module.depthwise_norm)
+    depthwise = DepthwiseConv2d(weight, bias, stride=2, padding="same")
+    weight, bias = folded(module.pointwise.weight, module.pointwise_norm)
+    pointwise = Pointwise(rows_of(weight[:, :, 0, 0])[:, :, None, None], bias)
+    steps = [picture, depthwise, pointwise]
+    return Fused(steps, _with_parts(module, precision), "float32: norms folded into the layers")
+
+
+def folded(weight: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight [O, …] and bias [O] of a convolution and the batch norm behind it."""
+    scale, offset = affine_of(norm)
+    shape = (-1,) + (1,) * (weight.dim() - 1)
+    return (weight.double() * scale.view(shape)).float(), offset.float()
 
 
 def why_not(layer: nn.Module) -> str | None:

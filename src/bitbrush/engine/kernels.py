@@ -16,7 +16,7 @@ from numba import carray, njit
 from . import simd
 from .factors import BITS, BYTES, REALS, TABLE
 from .runtime import Kernel
-from .simd import BLOCK, TILE
+from .simd import BLOCK, LANES, TILE
 
 FLOATS = 4 * BLOCK
 """Bytes of 64 floats."""
@@ -29,18 +29,21 @@ STARTS = 8 * TILE
 
 
 @njit
-def _load(source: int, block: int, valid: int) -> None:
+def load_block(source: int, block: int, valid: int) -> None:
     """Copies the floats of a block, of which the last may be missing, to where 64 have room."""
     if valid == BLOCK:
         simd.copy(source, block)
+    elif valid % LANES == 0:
+        for index in range(0, valid, LANES):
+            simd.copy_row(source + 4 * index, block + 4 * index)
     else:
         for index in range(valid):
             simd.store_float(block + 4 * index, simd.load_float(source + 4 * index))
 
 
 @njit
-def _store(block: int, target: int, valid: int) -> None:
-    _load(block, target, valid)
+def store_block(block: int, target: int, valid: int) -> None:
+    load_block(block, target, valid)
 
 
 @njit
@@ -120,7 +123,7 @@ def pack(arguments: Any) -> None:
                     valid = min(BLOCK, channels - BLOCK * block)
                     source = record.values + 4 * (pixel * channels + BLOCK * block)
                     if valid < BLOCK:
-                        _load(source, scratch, valid)
+                        load_block(source, scratch, valid)
                         source = scratch
                     place = target + 8 * (column * blocks + block)
                     if levels == 0:
@@ -272,7 +275,7 @@ def convolve(arguments: Any) -> None:
                     simd.rescale(own, base, scale, offset, result)
                 else:
                     simd.rescale(own, base, scale, offset, scratch)
-                    _store(scratch, result, valid)
+                    store_block(scratch, result, valid)
 
 
 RESIDUAL_FIELDS = WINDOW_FIELDS + (
@@ -317,7 +320,7 @@ def add_residual(arguments: Any) -> None:
                     simd.clear(old)
                     before = old
                 elif valid < BLOCK:
-                    _load(before, old, valid)
+                    load_block(before, old, valid)
                     before = old
                 own = sums + (pixel - first) * FLOATS
                 passed = simd.add_rectified(own, base, scale, offset, before, result)
@@ -325,7 +328,7 @@ def add_residual(arguments: Any) -> None:
                     word = record.passed + 8 * (pixel * blocks + block)
                     simd.store_word(word, passed & _first(valid))
                 if valid < BLOCK:
-                    _store(new, after, valid)
+                    store_block(new, after, valid)
                 if record.next_packed != 0:
                     target = record.next_packed + image * record.next_image_bytes
                     target += row * record.next_row_bytes + 8 * (column * blocks + block)
@@ -380,26 +383,26 @@ def pass_gradient(arguments: Any) -> None:
                 if record.fresh:
                     simd.clear(total)
                 else:
-                    _load(running + 4 * place, total, valid)
+                    load_block(running + 4 * place, total, valid)
                 if arrived != 0:
                     if record.arrived_half:
                         _load_halves(arrived + 2 * place, term, valid)
                     else:
-                        _load(arrived + 4 * place, term, valid)
+                        load_block(arrived + 4 * place, term, valid)
                     if mode == BITS:
                         simd.keep(term, simd.load_word(factors + word))
                     elif mode == BYTES:
                         _load_bytes(factors + place, other, valid)
                         simd.multiply_bytes(term, other, unit, zero)
                     elif mode == REALS:
-                        _load(factors + 4 * place, other, valid)
+                        load_block(factors + 4 * place, other, valid)
                         simd.multiply(term, other)
                     simd.add(total, term)
                 if tap != 0:
-                    _load(tap + 4 * place, term, valid)
+                    load_block(tap + 4 * place, term, valid)
                     simd.add(total, term)
                 if running != 0:
-                    _store(total, running + 4 * place, valid)
+                    store_block(total, running + 4 * place, valid)
                 if result != 0:
                     bits = simd.load_word(passed + word) if passed != 0 else -1
                     simd.keep_scaled(total, bits, record.scale + FLOATS * block, term)
@@ -407,7 +410,7 @@ def pass_gradient(arguments: Any) -> None:
                         simd.narrow(term, other)
                         _store_halves(other, result + 2 * place, valid)
                     else:
-                        _store(term, result + 4 * place, valid)
+                        store_block(term, result + 4 * place, valid)
 
 
 ROUND_FIELDS = (
@@ -448,7 +451,7 @@ def round_planes(arguments: Any) -> None:
                 for block in range(blocks):
                     valid = min(BLOCK, channels - BLOCK * block)
                     first = pixel * channels + BLOCK * block
-                    _load(record.values + 4 * first, scratch, valid)
+                    load_block(record.values + 4 * first, scratch, valid)
                     for index in range(valid):
                         random = _mixed((first + index ^ seed) & 0xFFFFFFFF)
                         part = np.float32(random >> 8) * np.float32(2**-24)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,16 @@ CHUNKS = 4
 def address(tensor: Tensor | None) -> int:
     """Of the first value; 0 for None."""
     return 0 if tensor is None else tensor.data_ptr()
+
+
+def empty_map(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+    """[N, C, H, W] in channels_last, yet to be written."""
+    return torch.empty(tuple(shape), dtype=dtype, memory_format=torch.channels_last)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """The same in float32 and channels_last."""
+    return x.float().contiguous(memory_format=torch.channels_last)
 
 
 def pack_map(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..layers import Padding, same_padding
 from ..quantizers import Estimator, current_image_estimator
 from .chain import Rectified, ResidualChain, fill_exact, padded
-from .factors import EVERYWHERE, factor_of
+from .factors import factor_of
 from .launch import add_residual, convolve, pack_map, pass_gradient
 from .packing import BLOCK, Filters, PackedMap, blocks_of
 from .plain import PlainConvolution

@@ -10,7 +10,6 @@ from llvmlite import binding
 from ..choices import PRECISIONS
 from ..errors import unknown_name
 
-
 Precision = Literal["float32", "bf16", "low-bit"]
 
 LOW_BITS = 5

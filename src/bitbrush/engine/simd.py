@@ -403,3 +403,156 @@ def clear(typing: Any, values: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(ADDRESS), emit
+
+
+@intrinsic
+def multiply_add(typing: Any, total: Any, values: Any, weight: Any) -> Any:
+    """total += weight values, for 64 floats and one weight."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, values, weight = arguments
+        product = builder.fmul(_load(builder, values, _vector(F32)), _splat(builder, weight))
+        _store(builder, builder.fadd(_load(builder, total, _vector(F32)), product), total)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, types.float32), emit
+
+
+@intrinsic
+def rectified_maximum(
+    typing: Any, first: Any, second: Any, third: Any, fourth: Any, result: Any
+) -> Any:
+    """result = max(0, four times 64 floats).
+
+    Returns:
+        three words: the two bits of the first that is largest, and whether that is above 0.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        *sources, result = arguments
+        best = _load(builder, sources[0], _vector(F32))
+        low = high = _constant(I1, 0)
+        for index, source in enumerate(sources[1:], 1):
+            value = _load(builder, source, _vector(F32))
+            better = builder.fcmp_ordered(">", value, best)
+            best = builder.select(better, value, best)
+            low = builder.select(better, _constant(I1, index & 1), low)
+            high = builder.select(better, _constant(I1, index >> 1), high)
+        positive = builder.fcmp_ordered(">", best, _constant(F32, 0.0))
+        _store(builder, builder.select(positive, best, _constant(F32, 0.0)), result)
+        words = [_word_of(builder, bits) for bits in (low, high, positive)]
+        return context.make_tuple(builder, signature.return_type, words)
+
+    return types.UniTuple(types.int64, 3)(*[ADDRESS] * 5), emit
+
+
+@intrinsic
+def rectify(typing: Any, values: Any, result: Any) -> Any:
+    """result = max(0, values), for 64 floats; returns the word of those above 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, result = arguments
+        value = _load(builder, values, _vector(F32))
+        positive = builder.fcmp_ordered(">", value, _constant(F32, 0.0))
+        _store(builder, builder.select(positive, value, _constant(F32, 0.0)), result)
+        return _word_of(builder, positive)
+
+    return types.int64(ADDRESS, ADDRESS), emit
+
+
+def _row(kind: Any) -> Any:
+    return _vector(kind, LANES)
+
+
+@intrinsic
+def weigh(typing: Any, total: Any, value: Any, weights: Any) -> Any:
+    """total += value weights, for 16 weights and one value."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, value, weights = arguments
+        spread = _splat(builder, value, LANES)
+        product = builder.fmul(spread, _load(builder, weights, _row(F32)))
+        _store(builder, builder.fadd(_load(builder, total, _row(F32)), product), total)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.float32, ADDRESS), emit
+
+
+@intrinsic
+def weigh_each(typing: Any, total: Any, values: Any, weights: Any) -> Any:
+    """total += values weights, for 16 floats each."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, values, weights = arguments
+        product = builder.fmul(
+            _load(builder, values, _row(F32)), _load(builder, weights, _row(F32))
+        )
+        _store(builder, builder.fadd(_load(builder, total, _row(F32)), product), total)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def rectify_row(typing: Any, sums: Any, scale: Any, offset: Any, result: Any) -> Any:
+    """result = scale max(0, sums) + offset, for 16 floats; returns the bits of those above 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, scale, offset, result = arguments
+        value = _load(builder, sums, _row(F32))
+        zero = _constant(F32, 0.0, LANES)
+        positive = builder.fcmp_ordered(">", value, zero)
+        kept = builder.select(positive, value, zero)
+        scaled = builder.fmul(kept, _load(builder, scale, _row(F32)))
+        _store(builder, builder.fadd(scaled, _load(builder, offset, _row(F32))), result)
+        return builder.bitcast(positive, I16)
+
+    return types.uint16(*[ADDRESS] * 4), emit
+
+
+@intrinsic
+def keep_row(typing: Any, values: Any, bits: Any, scale: Any, result: Any) -> Any:
+    """result = scale values where the bit is set, else 0, for 16 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, bits, scale, result = arguments
+        scaled = builder.fmul(_load(builder, values, _row(F32)), _load(builder, scale, _row(F32)))
+        kept = builder.bitcast(bits, _row(I1))
+        _store(builder, builder.select(kept, scaled, _constant(F32, 0.0, LANES)), result)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.uint16, ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def total(typing: Any, values: Any) -> Any:
+    """The sum of 16 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        value = _load(builder, arguments[0], _row(F32))
+        width = LANES
+        while width > 1:
+            width //= 2
+            empty = ir.Constant(value.type, ir.Undefined)
+            halves = [
+                builder.shuffle_vector(
+                    value, empty, ir.Constant(_vector(I32, width), list(range(at, at + width)))
+                )
+                for at in (0, width)
+            ]
+            value = builder.fadd(*halves)
+        return builder.extract_element(value, ir.Constant(I32, 0))
+
+    return types.float32(ADDRESS), emit
+
+
+@intrinsic
+def copy_row(typing: Any, source: Any, target: Any) -> Any:
+    """16 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, target = arguments
+        _store(builder, _load(builder, source, _row(F32)), target)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit

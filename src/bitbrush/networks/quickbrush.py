@@ -21,6 +21,8 @@ from .taps import Network, Tap
 CLIP = 1.25
 WIDTHS = (64, 128, 192, 256)
 BLOCKS = (1, 3, 3, 3)
+KERNEL = 3
+"""Side of every convolution but the 1x1, and of the blur."""
 
 
 class Block(nn.Module):
@@ -31,8 +33,8 @@ class Block(nn.Module):
         self.conv = QuantConv2d(
             channels,
             channels,
-            3,
-            padding=1,
+            KERNEL,
+            padding=KERNEL // 2,
             input_quantizer=Sign(Estimator("approx")),
             kernel_quantizer=Sign(Estimator("ste", CLIP)),
             pad_value=1.0,
@@ -46,15 +48,21 @@ class Block(nn.Module):
 
 
 class Transition(nn.Module):
-    """Halves the map and changes its width: blur, float 1x1 convolution, batch norm."""
+    """Halves the map and changes its width: blur, float 1x1 convolution, batch norm.
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    Args:
+        rectified: of the relu of the map, which is what follows a block.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, rectified: bool) -> None:
         super().__init__()
+        self.rectified = rectified
         self.blur = BlurPool2d(channels_in, "replicate")
         self.conv = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = functional.relu(x) if self.rectified else x
         result: Tensor = self.norm(self.conv(self.blur(x)))
         return result
 
@@ -75,18 +83,23 @@ class QuickBrush(Network):
         widths: Sequence[int] = WIDTHS,
         blocks: Sequence[int] = BLOCKS,
     ) -> None:
-        taps = {"stem": Tap(stride=1)}
+        # Each kernel lies around its position, and adds half its side of what it looks at.
+        reach = KERNEL // 2
+        taps = {"stem": Tap(stride=1, reach=reach)}
         for stage, count in enumerate(blocks, 1):
+            reach += KERNEL // 2 * 2 ** (stage - 1)  # the transition's blur
             for block in range(1, count + 1):
-                taps[f"stage{stage}.block{block}"] = Tap(stride=2**stage)
+                reach += KERNEL // 2 * 2**stage
+                taps[f"stage{stage}.block{block}"] = Tap(stride=2**stage, reach=reach)
         super().__init__(name, taps)
         # relu before the batch norm: the tap is then an affine map of a rectified convolution,
         # in which VGG's own first layer is nearly linear.
-        self.stem = nn.Conv2d(3, stem, 3, padding=1, padding_mode="replicate")
+        self.stem = nn.Conv2d(3, stem, KERNEL, padding=KERNEL // 2, padding_mode="replicate")
+        self.stem_relu = nn.ReLU()
         self.stem_norm = nn.BatchNorm2d(stem)
         self.transitions = nn.ModuleList(
-            Transition(before, after)
-            for before, after in zip((stem, *widths[:-1]), widths, strict=True)
+            Transition(before, after, rectified=index > 0)
+            for index, (before, after) in enumerate(zip((stem, *widths[:-1]), widths, strict=True))
         )
         self.stages = nn.ModuleList(
             Stage(Block(width) for _ in range(count))
@@ -98,12 +111,12 @@ class QuickBrush(Network):
         return [f"stage{n}.block{len(stage)}" for n, stage in enumerate(self.stages, 1)]  # type: ignore[arg-type]
 
     def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-        x = self.stem_norm(functional.relu(self.stem(x)))
+        x = self.stem_norm(self.stem_relu(self.stem(x)))
         yield "stem", x
         for index, (transition, stage) in enumerate(
             zip(self.transitions, self.stages, strict=True), 1
         ):
-            x = transition(x if index == 1 else functional.relu(x))
+            x = transition(x)
             for name, value in walk_stage(stage, x, index, self.taps, wanted, True):
                 x = value
                 yield name, x

@@ -1,0 +1,333 @@
+"""Float layers of a frozen network, each done in as few passes as it needs: stems, transitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..layers import Padding, PoolKind, same_padding
+from .filtering import (
+    AVERAGE,
+    BLUR,
+    BLUR_BACK,
+    DEPTHWISE,
+    DEPTHWISE_BACK,
+    MAXIMUM,
+    NONE,
+    STEM,
+    STEM_BACK,
+)
+from .launch import CHUNKS, address, channels_last, empty_map
+from .simd import LANES
+
+POOLS = {None: NONE, "max": MAXIMUM, "average": AVERAGE}
+WINNERS = {NONE: 1, MAXIMUM: 3, AVERAGE: 4}
+"""Words that are kept of 64 channels of a pooled cell."""
+
+
+def rows_of(values: Tensor) -> Tensor:
+    """A vector [C] (or the last axis) with zeros behind, to a multiple of 16."""
+    return functional.pad(values.detach().float(), (0, -values.shape[-1] % LANES)).contiguous()
+
+
+def _chunks(rows: int) -> dict[str, int]:
+    return {"chunks": min(CHUNKS * torch.get_num_threads(), rows), "rows": rows}
+
+
+def borders(size: int, kernel: int, stride: int, padding: Padding) -> tuple[int, int]:
+    """Cells before one axis, and results along it."""
+    if padding == "same":
+        before, after = same_padding(size, kernel, stride)
+    else:
+        before = after = 0 if padding == "valid" else int(padding)
+    return before, (size + before + after - kernel) // stride + 1
+
+
+class PictureConv2d(nn.Module):
+    """scale relu(convolution of a picture + bias) + offset.
+
+    For the gradient one bit of each result is kept.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        scale: Tensor,
+        offset: Tensor,
+        *,
+        stride: int,
+        padding: Padding,
+        replicate: bool,
+    ) -> None:
+        """Args:
+        weight: [O, 3, k, k]; bias, scale, offset: [O].
+        replicate: outside the picture is its nearest pixel; else 0.
+        """
+        super().__init__()
+        self.channels = len(weight)
+        self.kernel, self.stride = weight.shape[-1], stride
+        self.padding: Padding = padding
+        self.replicate = replicate
+        self.weight, self.bias = rows_of(weight.permute(2, 3, 1, 0)), rows_of(bias)
+        self.scale, self.offset = rows_of(scale), rows_of(offset)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, 3, H, W]; returns [N, O to a multiple of 16, H', W'] in channels_last."""
+        result: Tensor = _PictureConvolution.apply(x, self)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _PictureConvolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: PictureConv2d) -> Tensor:
+        x = x.float().contiguous()
+        images, _, height, width = x.shape
+        top, out_height = borders(height, layer.kernel, layer.stride, layer.padding)
+        left, out_width = borders(width, layer.kernel, layer.stride, layer.padding)
+        channels = len(layer.bias)
+        result = empty_map((images, channels, out_height, out_width))
+        ctx.layer, ctx.shape = layer, x.shape
+        ctx.passed = None
+        if ctx.needs_input_grad[0]:
+            words = images * out_height * out_width * channels // LANES
+            ctx.passed = torch.empty(words, dtype=torch.int16)
+        ctx.geometry = {
+            "plane_floats": height * width,
+            "height": height,
+            "width": width,
+            "out_height": out_height,
+            "out_width": out_width,
+            "kernel": layer.kernel,
+            "stride": layer.stride,
+            "top": top,
+            "left": left,
+            "replicate": layer.replicate,
+            "channels": channels,
+        }
+        STEM(
+            torch.get_num_threads(),
+            **_chunks(images * out_height),
+            **ctx.geometry,
+            picture=x.data_ptr(),
+            weights=layer.weight.data_ptr(),
+            bias=layer.bias.data_ptr(),
+            scale=layer.scale.data_ptr(),
+            offset=layer.offset.data_ptr(),
+            result=result.data_ptr(),
+            passed=address(ctx.passed),
+        )
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        layer: PictureConv2d = ctx.layer
+        gradient = channels_last(gradients[0])
+        result = torch.empty(ctx.shape)
+        STEM_BACK(
+            torch.get_num_threads(),
+            **_chunks(ctx.shape[0] * ctx.shape[2]),
+            **ctx.geometry,
+            picture=result.data_ptr(),
+            weights=layer.weight.data_ptr(),
+            scale=layer.scale.data_ptr(),
+            passed=ctx.passed.data_ptr(),
+            gradient=gradient.data_ptr(),
+        )
+        return result, None
+
+
+class DepthwiseConv2d(nn.Module):
+    """A convolution of each channel by itself, + bias; channels in multiples of 16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, stride: int, padding: Padding) -> None:
+        """Args:
+        weight: [C, 1, k, k]; bias: [C].
+        """
+        super().__init__()
+        self.kernel, self.stride = weight.shape[-1], stride
+        self.padding: Padding = padding
+        self.weight, self.bias = rows_of(weight[:, 0].permute(1, 2, 0)), rows_of(bias)
+        self.nothing = torch.zeros_like(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, C, H, W]; returns [N, C, H', W'] in channels_last."""
+        result: Tensor = _Depthwise.apply(x, self)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Depthwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: DepthwiseConv2d) -> Tensor:
+        x = channels_last(x)
+        images, channels, height, width = x.shape
+        top, out_height = borders(height, layer.kernel, layer.stride, layer.padding)
+        left, out_width = borders(width, layer.kernel, layer.stride, layer.padding)
+        result = empty_map((images, channels, out_height, out_width))
+        ctx.layer, ctx.shape = layer, x.shape
+        ctx.geometry = {
+            "height": height,
+            "width": width,
+            "out_height": out_height,
+            "out_width": out_width,
+            "kernel": layer.kernel,
+            "stride": layer.stride,
+            "top": top,
+            "left": left,
+            "channels": channels,
+            "weights": layer.weight.data_ptr(),
+        }
+        DEPTHWISE(
+            torch.get_num_threads(),
+            **_chunks(images * out_height),
+            **ctx.geometry,
+            values=x.data_ptr(),
+            bias=layer.bias.data_ptr(),
+            result=result.data_ptr(),
+        )
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        gradient = channels_last(gradients[0])
+        result = empty_map(ctx.shape)
+        DEPTHWISE_BACK(
+            torch.get_num_threads(),
+            **_chunks(ctx.shape[0] * ctx.shape[2]),
+            **ctx.geometry,
+            values=result.data_ptr(),
+            bias=ctx.layer.nothing.data_ptr(),
+            result=gradient.data_ptr(),
+        )
+        return result, None
+
+
+class BlurredPool2d(nn.Module):
+    """relu, a 2x2 pool at stride 1, and the blur [1 2 1] x [1 2 1] / 16 at stride 2.
+
+    Args:
+        rectified: with the relu; a pool always has it.
+        pool: "max", "average", or None for no pool.
+        replicate: the blur's border repeats the nearest cell and is one wide; else it is 0 and as
+            wide as TensorFlow's 'same'.
+    """
+
+    def __init__(self, *, rectified: bool, pool: PoolKind | None, replicate: bool) -> None:
+        super().__init__()
+        self.rectified = rectified
+        self.pool = POOLS[pool]
+        self.replicate = replicate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, C, H, W]; returns half of it (of what is left by the pool), in channels_last."""
+        result: Tensor = _BlurredPool.apply(x, self)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _BlurredPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: BlurredPool2d) -> Tensor:
+        x = channels_last(x)
+        images, channels, height, width = x.shape
+        lost = 0 if layer.pool == NONE else 1
+        pooled = (height - lost, width - lost)
+        padding: Padding = 1 if layer.replicate else "same"
+        top, out_height = borders(pooled[0], 3, 2, padding)
+        left, out_width = borders(pooled[1], 3, 2, padding)
+        result = empty_map((images, channels, out_height, out_width))
+        ctx.shape, ctx.winners = x.shape, None
+        if ctx.needs_input_grad[0] and (layer.pool != NONE or layer.rectified):
+            words = images * pooled[0] * pooled[1] * -(-channels // 64) * WINNERS[layer.pool]
+            ctx.winners = torch.empty(words, dtype=torch.int64)
+        ctx.geometry = {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "rectified": layer.rectified,
+            "pool": layer.pool,
+            "pooled_height": pooled[0],
+            "pooled_width": pooled[1],
+            "top": top,
+            "left": left,
+            "replicate": layer.replicate,
+            "out_height": out_height,
+            "out_width": out_width,
+            "winners": address(ctx.winners),
+        }
+        BLUR(
+            torch.get_num_threads(),
+            **_chunks(images * out_height),
+            **ctx.geometry,
+            values=x.data_ptr(),
+            result=result.data_ptr(),
+        )
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        gradient = channels_last(gradients[0])
+        result = empty_map(ctx.shape)
+        BLUR_BACK(
+            torch.get_num_threads(),
+            **_chunks(ctx.shape[0] * ctx.shape[2]),
+            **ctx.geometry,
+            values=result.data_ptr(),
+            result=gradient.data_ptr(),
+        )
+        return result, None
+
+
+class Pointwise(nn.Module):
+    """A 1x1 convolution + bias, as a product of matrices."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        """Args:
+        weight: [O, C, 1, 1]; bias: [O].
+        """
+        super().__init__()
+        self.register_buffer("weight", weight[:, :, 0, 0].detach().float().contiguous(), False)
+        self.register_buffer("bias", bias.detach().float(), False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, C, H, W]; returns [N, O, H, W] in channels_last."""
+        product = functional.linear(x.permute(0, 2, 3, 1), self.weight, self.bias)
+        return product.permute(0, 3, 1, 2)
+
+
+class Crop(nn.Module):
+    """The first channels of a map; the same tensor where these are all."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, C, H, W]."""
+        return x if x.shape[1] == self.channels else x[:, : self.channels]
+
+
+class Fused(nn.Module):
+    """Layers that take the place of a module, one after the other on the CPU.
+
+    Args:
+        steps: the layers.
+        plain: the module itself (with its norms settled), for other devices.
+        how: what runs, for people to read.
+    """
+
+    def __init__(self, steps: list[nn.Module], plain: nn.Module, how: str) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(steps)
+        self.plain = plain
+        self.how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            moved: Tensor = self.plain(x)
+            return moved
+        for step in self.steps:
+            x = step(x)
+        return x
