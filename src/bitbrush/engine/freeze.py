@@ -162,6 +162,9 @@ def why_not(layer: nn.Module) -> str | None:
         return "its weights are not one-bit"
     if not isinstance(layer.input_quantizer, Sign | DoReFa):
         return "its input is not quantized to bit planes"
+    border = layer.pad_value if isinstance(layer, QuantConv2d) else 0.0
+    if border < 0 and isinstance(layer.input_quantizer, DoReFa):
+        return "its border of -1 is none of its input's levels"
     return None
 
 

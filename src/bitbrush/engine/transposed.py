@@ -67,11 +67,13 @@ class TransposedFilters:
         Returns:
             [N, C, H, W] in channels_last, in the gradient's dtype.
         """
-        if precision == "low-bit":
+        edge = self.filters.kernel - 1
+        # Beyond a border wider than that are results that the map has no part in.
+        narrow = max(border) <= edge
+        if precision == "low-bit" and narrow:
             return self._low_bit(gradient, size, border)
         top, bottom, left, right = border
-        edge = self.filters.kernel - 1
-        if self.stride == 1 and top == bottom == left == right:
+        if self.stride == 1 and top == bottom == left == right and narrow:
             return self._convolved(gradient, edge - top)
         weight = self._kept(gradient.dtype, lambda: self._weight(gradient.dtype, False))
         images = gradient.shape[0]
