@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bitbrush.errors import InputError
 from bitbrush.style.settings import STATISTICS
-from bitbrush.style.statistics import COLUMNS, StyleTarget, channel_statistics, gram_matrix
+from bitbrush.style.statistics import POSITIONS, StyleTarget, channel_statistics, gram_matrix
 
 
 def maps(height: int, width: int, channels: int = 5, seed: int = 0) -> Tensor:
@@ -23,7 +23,7 @@ def draws() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 
 
-@pytest.mark.parametrize("width", [9, COLUMNS // 4])
+@pytest.mark.parametrize("width", [9, POSITIONS // 4])
 def test_moments_are_numpys(width: int) -> None:
     features = maps(6, width)
     flat = features[0].flatten(1).double().numpy()
@@ -31,7 +31,7 @@ def test_moments_are_numpys(width: int) -> None:
     np.testing.assert_allclose(moments.mean, flat.mean(1), rtol=1e-5)
     np.testing.assert_allclose(moments.matrix, np.cov(flat, bias=True), rtol=1e-3, atol=1e-4)
     gram = flat @ flat.T / flat.shape[1]
-    np.testing.assert_allclose(gram_matrix(features), gram, rtol=1e-5)
+    np.testing.assert_allclose(gram_matrix(moments), gram, rtol=1e-5)
 
 
 def test_covariance_keeps_its_precision_beside_a_large_mean() -> None:

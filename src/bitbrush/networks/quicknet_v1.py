@@ -105,7 +105,9 @@ class QuickNetV1(Network):
         classes: int = 1000,
         pooling: PoolKind = "max",
     ) -> None:
-        taps = {"stem": Tap(stride=4)}
+        # A kernel at stride 2 under 'same' padding may lie wholly to one side of its position.
+        reach = 2 + 2 * 2
+        taps = {"stem": Tap(stride=4, reach=reach)}
         stride = 4
         transitions: list[nn.Module] = []
         for section, (before, after, count) in enumerate(
@@ -115,9 +117,11 @@ class QuickNetV1(Network):
                 transitions.append(nn.Identity())
             else:
                 transitions.append(Transition(before, after, pooling))
+                reach += (1 + 2) * stride  # of the pool and the blur
                 stride *= 2
             for block in range(1, count + 1):
-                taps[f"stage{section}.block{block}"] = Tap(stride=stride)
+                reach += stride
+                taps[f"stage{section}.block{block}"] = Tap(stride=stride, reach=reach)
         taps["logits"] = Tap(stride=0)
         super().__init__(name, taps)
         self.stem = Stem(widths[0])

@@ -24,11 +24,14 @@ class Tap:
         stride: pixels of the picture for one of the tap, along each axis; 0 for logits.
         smallest: the shortest side in pixels of a picture that reaches this tap.
         size: the only height and width in pixels that this tap exists at, or None.
+        reach: pixels beyond its own (row or column times stride), in every direction, that a
+            position may depend on; None where that is the whole picture or not known.
     """
 
     stride: int
     smallest: int = 32
     size: int | None = None
+    reach: int | None = None
 
 
 class Network(nn.Module):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,12 +14,29 @@ from ..errors import InputError, unknown_name
 from ..images import resize
 from ..networks.taps import Network
 from .colour import recoloured
-from .losses import ColourTerm, ContentTerm, SmoothnessTerm, StyleTerm, Term, roughness
+from .footprint import Footprint
+from .footprint import footprint as measured_footprint
+from .losses import ColourTerm, SmoothnessTerm, StyleTerm, Term, roughness
 from .palette import Palette
 from .scales import Scale, fitted, plan_scales
 from .settings import PaintSettings, parse_taps
-from .statistics import StyleTarget
+from .statistics import Moments, StyleTarget
+from .tiled import Surface, moments_in_tiles
+from .tiles import Tile, plan
 from .views import MARGIN, View
+
+SMALL = 300_000
+"""Pixels that the network may be fed in one piece whatever it is: not worth measuring."""
+
+WHOLE = 2.5e9
+"""Bytes that a step may take in one piece: what a machine of 4 GB has left for it. In tiles it
+takes about twice the time."""
+
+TILE = 0.9e9
+"""Bytes that one tile may take. Smaller ones consist mostly of halo."""
+
+LARGEST_TILE = 1.5e6
+"""Pixels of a tile, however little each takes: larger ones have hardly less halo."""
 
 
 @dataclass(frozen=True)
@@ -93,17 +111,37 @@ class Job:
             )
         return plan
 
-    def styles_at(self, scale: Scale) -> list[Tensor]:
+    def tiles(self, height: int, width: int) -> list[Tile] | None:
+        """How a picture is cut for the network, or None where it is looked at as a whole.
+
+        Args:
+            height, width: in pixels, of the picture that the network is fed.
+        """
+        taps = [self.network.taps[tap] for tap in self.taps()]
+        # Sorting whole distributions cannot be done in parts.
+        if not taps or self.settings.statistic == "sliced-wasserstein":
+            return None
+        if any(tap.reach is None or tap.size is not None for tap in taps):
+            return None
+        pixels = height * width
+        if pixels <= SMALL or pixels * self.footprint.step <= WHOLE:
+            return None
+        limit = min(LARGEST_TILE, TILE / self.footprint.step)
+        return plan(height, width, taps, self.network.multiple, limit)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What a pixel takes in memory."""
+        return measured_footprint(self)
+
+    def styles_at(self, scale: Scale) -> Iterator[Tensor]:
         """The styles at the size that belongs to a scale, recoloured where colours are kept."""
         s = self.settings
         long_edge = (s.style_size or s.size) * max(scale.height, scale.width) / s.size
-        sized = []
         for style in self.styles:
             height, width = fitted(style.shape[-2], style.shape[-1], round(long_edge))
-            sized.append(resize(style, max(height, MARGIN), max(width, MARGIN)))
-        if s.preserve_colours == "statistics":
-            sized = [recoloured(style, self.content) for style in sized]
-        return sized
+            sized = resize(style, max(height, MARGIN), max(width, MARGIN))
+            yield recoloured(sized, self.content) if s.preserve_colours == "statistics" else sized
 
     def style_terms(self, scale: Scale) -> list[Term]:
         """The terms that stay the same through a scale: style, colour and smoothness."""
@@ -111,7 +149,6 @@ class Job:
         terms: list[Term] = []
         smooth = 0.0
         device = self.network.mean.device
-        view = View(MARGIN, MARGIN, 2 * MARGIN, s.encode_scale or 1.0)
         for style, share in zip(self.styles_at(scale), self.style_shares(), strict=True):
             style = style.to(device)
             smooth += share * float(roughness(style))
@@ -119,8 +156,7 @@ class Job:
                 terms.append(ColourTerm(s.colour_weight * share, Palette(style)))
             if not (share and s.style_weight):
                 continue
-            with torch.no_grad():
-                features = self.network(view(style), self.style_taps())
+            features = self._style_features(style)
             for tap, weight in self.style_taps().items():
                 target = StyleTarget(features[tap], s.statistic)
                 terms.append(StyleTerm(tap, s.style_weight * weight * share, target))
@@ -128,20 +164,15 @@ class Job:
             terms.append(SmoothnessTerm(s.tv_weight, smooth))
         return terms
 
-    def content_terms(self, content: Tensor, view: View) -> list[Term]:
-        """The content's terms as seen through a view.
-
-        Args:
-            content: at the size of the scale, on the device.
-        """
-        if not self.settings.content_weight:
-            return []
+    def _style_features(self, style: Tensor) -> Mapping[str, Tensor | Moments]:
+        view = View(MARGIN, MARGIN, 2 * MARGIN, self.settings.encode_scale or 1.0)
+        taps = self.style_taps()
+        tiles = self.tiles(*view.size(*style.shape[-2:]))
+        if tiles:
+            return moments_in_tiles(self.network, Surface(style, view), taps, tiles)
         with torch.no_grad():
-            features = self.network(view(content), self.content_taps())
-        return [
-            ContentTerm.of(tap, self.settings.content_weight * weight, features[tap])
-            for tap, weight in self.content_taps().items()
-        ]
+            features: dict[str, Tensor] = self.network(view(style), taps)
+        return features
 
 
 def _shares(taps: str | None) -> dict[str, float]:

@@ -15,7 +15,7 @@ from ..images import resize
 from ..quantizers import Estimator, image_estimator
 from .canvas import Canvas, make_canvas
 from .job import Job
-from .losses import IMAGE, Term, evaluate
+from .objective import make_objective
 from .scales import Scale
 from .state import Average, State, flatten, unflatten
 from .views import View, blurred, random_view
@@ -86,6 +86,7 @@ def painting_steps(job: Job, state: State | None = None) -> Iterator[Step]:
             yield _step(painter, index, scales, parts, losses)
         previous = painter.average.value()
         state = None
+        del painter  # its pictures would stay beside those of the next scale
         index += 1
 
 
@@ -148,15 +149,15 @@ class ScalePainter:
         self.canvas: Canvas = make_canvas(job.settings.canvas, start.clamp(0, 1))
         self.average = Average(job.settings.average)
         self.optimizer = _optimizer(job, self.canvas)
-        self.terms = job.style_terms(scale)
-        self.view = View(0, 0, 0)
-        self.content_terms: list[Term] = []
+        self.objective = make_objective(job, scale, self.content)
 
     def advance(self) -> dict[str, float]:
         """One step (for L-BFGS up to HOLD evaluations); returns the loss's parts by name."""
         settings = self.job.settings
         if self.done % HOLD == 0 or settings.optimizer == "lbfgs":
-            self._look(random_view(settings.roll, settings.encode_scale or 1.0, self.random))
+            self.objective.look(
+                random_view(settings.roll, settings.encode_scale or 1.0, self.random)
+            )
         evaluations: list[dict[str, float]] = []
 
         def closure() -> float:
@@ -203,31 +204,23 @@ class ScalePainter:
                 parameter.copy_(old)
         return evaluations[0]
 
-    def _look(self, view: View) -> None:
-        self.view = view
-        self.content_terms = self.job.content_terms(self.content, view)
-
     def _loss_and_gradient(self) -> tuple[float, dict[str, float]]:
         settings = self.job.settings
+        for parameter in self.canvas.parameters:
+            parameter.grad = None
         image = self.canvas.image()
-        leaf = image.detach().requires_grad_(True)
-        terms = [*self.terms, *self.content_terms]
-        with torch.enable_grad(), image_estimator(_estimator(settings.estimator, settings)):
-            features = {IMAGE: leaf}
-            if taps := self.job.taps():
-                features |= self.job.network(self.view(leaf), taps)
-            loss, parts = evaluate(terms, features, self.random)
-            (gradient,) = torch.autograd.grad(loss, leaf)
-        loss_value = float(loss.detach())
+        with image_estimator(_estimator(settings.estimator, settings)):
+            gradient, parts = self.objective.gradient(image.detach(), self.random)
+        loss_value = sum(parts.values())
         if not (math.isfinite(loss_value) and bool(gradient.isfinite().all())):
             raise self._failure(parts)
         # A pixel's share of the loss falls with their number. Optimisers compare gradients with
         # fixed thresholds, so they get the loss summed over the pixels: the same at every size.
         pixels = gradient[0, 0].numel()
         gradient *= pixels
-        for parameter in self.canvas.parameters:
-            parameter.grad = None
-        image.backward(blurred(gradient) if settings.blur_gradient else gradient)  # type: ignore[no-untyped-call]
+        if settings.blur_gradient:
+            gradient = blurred(gradient)
+        image.backward(gradient)  # type: ignore[no-untyped-call]
         return loss_value * pixels, parts
 
     def _failure(self, parts: Mapping[str, float]) -> PaintingError:
@@ -248,10 +241,11 @@ class ScalePainter:
             tensors[f"canvas.{number}"] = parameter.detach().clone()
         if self.average.sum is not None:
             tensors["average"] = self.average.sum.clone()
+        view = self.objective.view
         values: dict[str, Any] = {
             "average": self.average.weight,
             "caution": self.caution,
-            "view": [self.view.top, self.view.left, self.view.extra, self.view.scale],
+            "view": [view.top, view.left, view.extra, view.scale],
             "optimizer": flatten(self.optimizer.state_dict()["state"], "optimizer", tensors),
         }
         return State(index, self.done, total, tuple(losses), values, tensors)
@@ -272,7 +266,7 @@ class ScalePainter:
         optimizer_state = unflatten(state.values["optimizer"], tensors)
         self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
         top, left, extra, scale = state.values["view"]
-        self._look(View(int(top), int(left), int(extra), float(scale)))
+        self.objective.look(View(int(top), int(left), int(extra), float(scale)))
 
 
 def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer:

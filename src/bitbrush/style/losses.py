@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from .palette import Palette
-from .statistics import TINY, StyleTarget
+from .statistics import TINY, Moments, StyleTarget, channel_statistics
 
 IMAGE = "image"
 """The name under which terms find the picture itself among the features."""
@@ -42,8 +41,12 @@ class Term(Protocol):
     def weight(self) -> float:
         """Its factor in the loss."""
 
-    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
-        """The unweighted distance of the tap's features from the target, a scalar."""
+    def distance(self, features: Any, random: torch.Generator) -> Tensor:
+        """The unweighted distance of the tap's features from the target, a scalar.
+
+        Args:
+            features: [1, C, H, W]; for a style's terms also their `Moments`.
+        """
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class StyleTerm:
     def name(self) -> str:
         return f"style/{self.tap}"
 
-    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
+    def distance(self, features: Tensor | Moments, random: torch.Generator) -> Tensor:
         return self.target.distance(features, random)
 
 
@@ -81,7 +84,7 @@ class ContentTerm:
 
     Attributes:
         target: the content's features, [1, C, H, W].
-        variance: theirs, over the positions, averaged over the channels.
+        variance: that the distance is relative to, see `content_variance`.
     """
 
     tap: str
@@ -92,17 +95,43 @@ class ContentTerm:
     @classmethod
     def of(cls, tap: str, weight: float, features: Tensor) -> ContentTerm:
         """The term whose target are these features."""
-        target = features.float()
-        variance = float(target.var((2, 3), correction=0).mean())
-        # Of a content picture without any drawing there is nothing to keep.
-        return cls(tap, weight, target, max(variance, PLAIN * float(target.square().mean()), TINY))
+        return cls(tap, weight, features.float(), content_variance(channel_statistics(features)))
 
     @property
     def name(self) -> str:
         return f"content/{self.tap}"
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
-        return functional.mse_loss(features.float(), self.target) / self.variance
+        error: Tensor = _MeanSquaredError.apply(features.float(), self.target)  # type: ignore[no-untyped-call]
+        return error / self.variance
+
+
+def content_variance(moments: Moments) -> float:
+    """The variance of a content's features over the positions, averaged over the channels.
+
+    Of a content without any drawing there is nothing to keep: see `PLAIN`.
+    """
+    variance = float(moments.matrix.diagonal().mean())
+    square = variance + float(moments.mean.square().mean())
+    return max(variance, PLAIN * square, TINY)
+
+
+class _MeanSquaredError(torch.autograd.Function):
+    """Of features and target, with a gradient in the features' memory layout.
+
+    torch's own gives it in another where the channels lie together, and the network would have
+    to copy it back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, target: Tensor) -> Tensor:
+        ctx.save_for_backward(features, target)
+        return torch.nn.functional.mse_loss(features, target)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        features, target = ctx.saved_tensors
+        return (features - target).mul_(gradients[0] * (2 / features.numel())), None
 
 
 def roughness(image: Tensor) -> Tensor:
@@ -130,12 +159,12 @@ class SmoothnessTerm:
 
 
 def evaluate(
-    terms: Sequence[Term], features: Mapping[str, Tensor], random: torch.Generator
+    terms: Sequence[Term], features: Mapping[str, Tensor | Moments], random: torch.Generator
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss, and what each name contributes to it.
 
     Args:
-        features: maps by tap, the picture itself under "image".
+        features: maps by tap (for style terms alone, moments), the picture itself under "image".
         random: source of what a statistic draws.
     Returns:
         the weighted sum, a scalar to differentiate, and its parts by name.

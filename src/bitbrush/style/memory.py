@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from ..errors import InputError
-from ..quantizers import image_estimator
+from .footprint import Footprint
 from .job import Job
-from .losses import ContentTerm, StyleTerm, Term, evaluate
 from .scales import fitted
 from .settings import PaintSettings
-from .statistics import PROJECTIONS, StyleTarget
-from .views import MARGIN
+from .views import MARGIN, View
 
-TRIALS = (64, 128)
-"""Sides in pixels of two trial pictures whose saved maps are counted. The difference is free of
-what does not grow with the picture, such as covariances."""
+PICTURES = 7
+"""Copies of the picture that are there throughout a step: content, canvas, two moments of the
+optimiser, average, gradient, and what the network is fed."""
 
-SAVED = 1.25
-"""Peak of a step over what its graph keeps: gradients and workspaces that live for a moment."""
-
-TAPS = 2
-"""Copies of the taps besides: their gradients, and the content's and styles' own."""
-
-PICTURES = 16
-"""Copies of the picture besides the network's maps: canvas, gradient, two moments of the
-optimiser, average, content, padded views and what resizing and writing need."""
+SPARE = 3
+"""Further copies that there are while the network is not at work: what blurring the gradient, the
+optimiser's step, resizing and writing need."""
 
 LBFGS_PICTURES = 24
 """Further copies that L-BFGS keeps: ten pairs of differences, and a few vectors."""
+
+EARLY = 3
+"""Copies of the picture before the first step, when styles are looked at."""
+
+STYLE_PICTURES = 3
+"""Copies of a style then."""
 
 SEEN_PICTURES = 3
 """Copies of a style as it is fed to the network: resized, padded, normalised."""
@@ -46,112 +39,70 @@ PIXEL = 12
 """Bytes of a pixel: three floats."""
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """Bytes for each pixel of the picture that the network is fed.
-
-    Attributes:
-        saved: kept by the graph of one step.
-        taps: of the taps' values.
-        largest: of the largest single map.
-        moment: that the statistic needs for a moment besides.
-    """
-
-    saved: float
-    taps: float
-    largest: float
-    moment: float
-
-
-def footprint(job: Job) -> Footprint:
-    """Measured by running network and losses once on each of two small pictures."""
-    smallest = max((job.network.taps[tap].smallest for tap in job.taps()), default=1)
-    sides = [max(side, side // TRIALS[0] * smallest) for side in TRIALS]
-    small, large = (_trial(job, side) for side in sides)
-    pixels = sides[1] ** 2 - sides[0] ** 2
-    costs = zip(dataclasses.astuple(large), dataclasses.astuple(small), strict=True)
-    return Footprint(*((more - less) / pixels for more, less in costs))
-
-
-def _trial(job: Job, side: int) -> Footprint:
-    """The same in bytes, for a picture of side x side pixels."""
-    seen: dict[int, int] = {}
-    maps: set[int] = set()
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        if tensor.dim() == 4:
-            maps.add(storage.data_ptr())
-        return tensor
-
-    settings, network = job.settings, job.network
-    fixed = {p.untyped_storage().data_ptr() for p in [*network.parameters(), *network.buffers()]}
-    random = torch.Generator().manual_seed(0)
-    picture = torch.rand(1, 3, side, side, generator=random).to(network.mean.device)
-    with (
-        image_estimator(None),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
-        picture.requires_grad_(True)
-        features = network(picture, job.taps()) if job.taps() else {}
-        terms: list[Term] = [
-            ContentTerm.of(tap, 1.0, features[tap].detach()) for tap in job.content_taps()
-        ]
-        for tap in job.style_taps():
-            terms.append(StyleTerm(tap, 1.0, StyleTarget(features[tap], settings.statistic)))
-        if terms:
-            evaluate(terms, features, random)
-    own = {pointer: size for pointer, size in seen.items() if pointer not in fixed}
-    positions = max((value[0, 0].numel() for value in features.values()), default=0)
-    # Projections and their sorting, of this picture and of the style.
-    sliced = settings.statistic == "sliced-wasserstein" and bool(job.style_taps())
-    return Footprint(
-        saved=sum(own.values()),
-        taps=sum(value.numel() * 4 for value in features.values()),
-        largest=max((own[pointer] for pointer in maps & own.keys()), default=0),
-        moment=3 * PROJECTIONS * 4 * positions if sliced else 0.0,
-    )
-
-
 def estimated_peak(job: Job, size: int | None = None) -> float:
     """Bytes of memory at the highest point of a painting.
 
     Args:
         size: long edge in pixels, instead of the job's own.
     """
-    return _peak(job, footprint(job), size or job.settings.size)
+    return _peak(job, job.footprint, size or job.settings.size)
 
 
 def _peak(job: Job, cost: Footprint, size: int) -> float:
-    settings = job.settings
-    height, width = fitted(job.content.shape[-2], job.content.shape[-1], size)
-    copies = PICTURES + (LBFGS_PICTURES if settings.optimizer == "lbfgs" else 0)
-    seen = _seen(height, width, settings, settings.roll)
-    step = (SAVED * cost.saved + TAPS * cost.taps + cost.moment) * seen
+    """As `estimated_peak`. A smaller scale may take more than one that is painted in tiles."""
     weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
     sources = sum(source.numel() for source in (job.content, *job.styles)) * 4
-    always = PROCESS + weights + sources + copies * PIXEL * height * width
-    return always + max(step, _styles(job, cost, size))
+    edges = [size]
+    while edges[-1] / 2 >= job.settings.min_size:
+        edges.append(round(edges[-1] / 2))
+    return PROCESS + weights + sources + max(_scale(job, cost, edge, size) for edge in edges)
 
 
-def _styles(job: Job, cost: Footprint, size: int) -> float:
+def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
+    """Bytes that one scale takes, of a painting whose long edges are these at last."""
+    settings = job.settings
+    height, width = fitted(job.content.shape[-2], job.content.shape[-1], edge)
+    copies = PICTURES + (LBFGS_PICTURES if settings.optimizer == "lbfgs" else 0)
+    seen = _seen(height, width, settings, settings.roll)
+    step = cost.step * _at_once(job, *seen) + _scaled(job, *seen)
+    pictures = PIXEL * height * width
+    styles = _styles(job, cost, edge, size)
+    return max(copies * pictures + max(step, SPARE * pictures), EARLY * pictures + styles)
+
+
+def _styles(job: Job, cost: Footprint, edge: int, size: int) -> float:
     """Bytes that the largest style takes while the network looks at it, without a graph."""
     settings = job.settings
     style_size = settings.style_size or settings.size
     if style_size == settings.size:
         style_size = size
-    each = cost.taps + 2 * cost.largest + SEEN_PICTURES * PIXEL
-    return max(
-        each * _seen(*fitted(style.shape[-2], style.shape[-1], style_size), settings, 0)
-        for style in job.styles
-    )
+    long_edge = round(style_size * edge / size)
+    largest = 0.0
+    for style in job.styles:
+        height, width = fitted(style.shape[-2], style.shape[-1], long_edge)
+        part = _at_once(job, *_seen(height, width, settings, 0))
+        looking = (cost.taps + 2 * cost.largest + SEEN_PICTURES * PIXEL) * part
+        largest = max(largest, STYLE_PICTURES * PIXEL * height * width + looking)
+    return largest
 
 
-def _seen(height: int, width: int, settings: PaintSettings, roll: int) -> float:
-    """Pixels that the network is fed."""
-    border = 2 * MARGIN + roll
-    return (height + border) * (width + border) * (settings.encode_scale or 1.0) ** 2
+def _seen(height: int, width: int, settings: PaintSettings, roll: int) -> tuple[int, int]:
+    """Height and width that the network is fed."""
+    view = View(MARGIN, MARGIN, 2 * MARGIN + roll, settings.encode_scale or 1.0)
+    return view.size(height, width)
+
+
+def _at_once(job: Job, height: int, width: int) -> int:
+    """Pixels of such a picture that the network is fed at a time."""
+    tiles = job.tiles(height, width)
+    return max(tile.pixels for tile in tiles) if tiles else height * width
+
+
+def _scaled(job: Job, height: int, width: int) -> float:
+    """Bytes of what the network sees, where tiles are cut from a picture that was scaled."""
+    if (job.settings.encode_scale or 1.0) == 1 or not job.tiles(height, width):
+        return 0.0
+    return SEEN_PICTURES * PIXEL * height * width
 
 
 def available_memory() -> float:
@@ -209,7 +160,7 @@ def check_memory(job: Job) -> None:
     """
     if job.network.mean.device.type != "cpu":
         return
-    cost, available, wanted = footprint(job), available_memory(), job.settings.size
+    cost, available, wanted = job.footprint, available_memory(), job.settings.size
     needed = _peak(job, cost, wanted)
     if needed <= available:
         return

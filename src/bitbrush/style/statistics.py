@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,23 +22,32 @@ FLAT = 1e-2
 """A standard deviation below this share of the root mean square counts as this share: a style
 of one colour would otherwise be divided by nothing."""
 
-COLUMNS = 2**14
-"""Positions that are centred at a time, so that no copy of a whole map is made."""
+VALUES = 2**18
+"""Values that are centred at a time: a megabyte, which stays in the cache of a core, and no copy of
+a whole map is made."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """First and second moments of a feature map: mean [C] and a matrix [C, C]."""
+    """First and second moments of a feature map.
+
+    Attributes:
+        mean: [C].
+        matrix: covariance [C, C].
+        count: positions that they were taken over.
+    """
 
     mean: Tensor
     matrix: Tensor
+    count: int
 
 
 def channel_statistics(features: Tensor) -> Moments:
     """Mean and covariance of the channels over the picture.
 
     Args:
-        features: [1, C, H, W], any real dtype; computed in float32.
+        features: [1, C, H, W], any real dtype; computed in float32. Any memory layout: none is
+            copied as a whole, and the gradient has the same.
     Returns:
         mean [C] and covariance [C, C], in the features' own units.
     Raises:
@@ -45,49 +55,94 @@ def channel_statistics(features: Tensor) -> Moments:
     Source: Gatys et al. 2016, eq. 4, but centred, because the large means of one-bit layers
         would swamp everything else in an uncentred product.
     """
-    mean, matrix = _Covariance.apply(_flat(features))  # type: ignore[no-untyped-call]
-    return Moments(mean, matrix)
+    count = features.shape[-2] * features.shape[-1]
+    if count < 2:
+        raise InputError("statistics need a feature map of at least two positions")
+    mean, matrix = _Covariance.apply(features)  # type: ignore[no-untyped-call]
+    return Moments(mean, matrix, count)
+
+
+def merged(parts: Sequence[Moments]) -> Moments:
+    """The moments of a map from those of the parts that it was cut into.
+
+    Source: Chan, Golub and LeVeque 1983, eq. 2.1; nothing is uncentred, so nothing cancels.
+    """
+    count = sum(part.count for part in parts)
+    mean = torch.stack([part.mean * (part.count / count) for part in parts]).sum(0)
+    matrix = torch.zeros_like(parts[0].matrix)
+    for part in parts:
+        apart = part.mean - mean
+        matrix += (part.matrix + torch.outer(apart, apart)) * (part.count / count)
+    return Moments(mean, matrix, count)
 
 
 class _Covariance(torch.autograd.Function):
-    """Mean [C] and covariance [C, C] of a map [C, N].
+    """Mean [C] and covariance [C, C] of a map [1, C, H, W].
 
     The way back needs the map alone, which the network keeps anyway: no centred copy is kept.
     """
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor) -> tuple[Tensor, Tensor]:
-        mean = flat.mean(1)
-        matrix = flat.new_zeros(len(flat), len(flat))
-        for part in torch.split(flat, COLUMNS, 1):
-            centred = part - mean[:, None]
+    def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
+        channels, height, width = features.shape[1:]
+        mean = features.mean((0, 2, 3), dtype=torch.float32)
+        matrix = mean.new_zeros(channels, channels)
+        for part in _bands(features):
+            centred = _flat(part) - mean[:, None]
             matrix.addmm_(centred, centred.T)
-        ctx.save_for_backward(flat, mean)
-        return mean, matrix / flat.shape[1]
+        matrix /= height * width
+        ctx.save_for_backward(features, mean, matrix)
+        return mean, matrix
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        flat, mean = ctx.saved_tensors
-        of_mean, of_matrix = gradients
-        both = (of_matrix + of_matrix.T) / flat.shape[1]
-        return torch.addmm((of_mean / flat.shape[1] - both @ mean)[:, None], both, flat)
+        features, mean, matrix = ctx.saved_tensors
+        count = features.shape[-2] * features.shape[-1]
+        result = torch.empty_like(features)
+        write_gradient(result, features, Moments(mean, matrix, count), *gradients)
+        return result
 
 
-def gram_matrix(features: Tensor) -> Tensor:
-    """Uncentred products of the channels, averaged over the picture: [C, C] (Gatys et al. 2016).
+def write_gradient(
+    result: Tensor, features: Tensor, moments: Moments, of_mean: Tensor, of_matrix: Tensor
+) -> None:
+    """The gradient to a map, or a part of it, from those to the mean and covariance of the whole.
 
     Args:
-        features: [1, C, H, W], any real dtype; computed in float32.
+        result: written to, of the same shape and best of the same memory layout as the features.
+        features: [1, C, H, W].
+        moments: of the whole map.
+        of_mean, of_matrix: gradients [C] and [C, C].
     """
-    flat = _flat(features)
-    return flat @ flat.T / flat.shape[1]
+    both = (of_matrix + of_matrix.T) / moments.count
+    constant = of_mean / moments.count - both @ moments.mean
+    for target, part in zip(_bands(result), _bands(features), strict=True):
+        flat, place = _flat(part), target.flatten(1)
+        if place.data_ptr() != target.data_ptr() or place.dtype != flat.dtype:
+            target.copy_(torch.addmm(constant[:, None], both, flat).view_as(target))
+        elif flat.stride(0) == 1:
+            # As a product of positions with channels, where a position's channels lie together.
+            torch.addmm(constant[None], flat.T, both, out=place.T)
+        else:
+            torch.addmm(constant[:, None], both, flat, out=place)
 
 
-def _flat(features: Tensor) -> Tensor:
-    flat = features[0].flatten(1).float()
-    if flat.shape[1] < 2:
-        raise InputError("statistics need a feature map of at least two positions")
-    return flat
+def _bands(features: Tensor) -> Sequence[Tensor]:
+    """A map [1, C, H, W] in bands of rows [C, h, W] of about `VALUES` values, as views."""
+    _, channels, _, width = features.shape
+    return torch.split(features[0], max(VALUES // (channels * width), 1), 1)
+
+
+def _flat(band: Tensor) -> Tensor:
+    """[C, h, W] as float [C, h W]; where a position's channels lie together, they still do."""
+    if band.stride(0) == 1:
+        return band.permute(1, 2, 0).reshape(-1, band.shape[0]).T.float()
+    return band.flatten(1).float()
+
+
+def gram_matrix(moments: Moments) -> Tensor:
+    """Uncentred products of the channels, averaged over the picture: [C, C] (Gatys et al. 2016)."""
+    return moments.matrix + torch.outer(moments.mean, moments.mean)
 
 
 def sliced_difference(
@@ -120,42 +175,52 @@ class StyleTarget:
     so that means and covariances weigh alike in every layer.
 
     Args:
-        features: of the style picture, [1, C, H, W].
+        style: of the style picture, features [1, C, H, W], or their moments where these suffice.
         statistic: "covariance" (mean and covariance), "gram", "mean" (mean and standard deviation
             of each channel alone), or "sliced-wasserstein" (whole distributions along random
-            directions; Heitz et al. 2021).
+            directions; Heitz et al. 2021), for which moments do not suffice.
     """
 
-    def __init__(self, features: Tensor, statistic: str = "covariance") -> None:
-        features = features.detach().float()
+    def __init__(self, style: Tensor | Moments, statistic: str = "covariance") -> None:
+        moments = _moments(style.detach() if isinstance(style, Tensor) else style)
         self.statistic = statistic
-        variance, square = float(features.var((2, 3)).mean()), float(features.square().mean())
+        variance = float(moments.matrix.diagonal().mean())
+        square = variance + float(moments.mean.square().mean())
         self.scale = math.sqrt(max(variance, FLAT**2 * square, TINY))
         if statistic == "sliced-wasserstein":
-            self.features = _flat(features)
+            self.features = _points(style)
             self.norm = square / self.scale**2 + TINY
         else:
-            self.vector = self._vector(features)
+            self.vector = self._vector(moments)
             self.norm = float(self.vector.square().sum()) + TINY
 
-    def _vector(self, features: Tensor) -> Tensor:
+    def _vector(self, moments: Moments) -> Tensor:
         if self.statistic == "gram":
-            return gram_matrix(features).flatten() / self.scale**2
+            return gram_matrix(moments).flatten() / self.scale**2
         if self.statistic == "mean":
-            flat = _flat(features)
-            deviation = (flat.var(1) / self.scale**2 + TINY).sqrt()
-            return torch.cat([flat.mean(1) / self.scale, deviation])
-        moments = channel_statistics(features)
+            deviation = (moments.matrix.diagonal() / self.scale**2 + TINY).sqrt()
+            return torch.cat([moments.mean / self.scale, deviation])
         return torch.cat([moments.mean / self.scale, moments.matrix.flatten() / self.scale**2])
 
-    def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
-        """The relative squared distance of a map [1, C, H', W'] to this style, a scalar.
+    def distance(self, picture: Tensor | Moments, random: torch.Generator) -> Tensor:
+        """The relative squared distance of a picture to this style, a scalar.
 
         Args:
+            picture: its features [1, C, H', W'], or their moments where these suffice.
             random: draws the directions of the sliced Wasserstein distance.
         """
         if self.statistic == "sliced-wasserstein":
-            flat = _flat(features)
-            difference = sliced_difference(flat, self.features, PROJECTIONS, random)
+            ours = _points(picture)
+            difference = sliced_difference(ours, self.features, PROJECTIONS, random)
             return difference / self.scale**2 / self.norm
-        return (self._vector(features) - self.vector).square().sum() / self.norm
+        return (self._vector(_moments(picture)) - self.vector).square().sum() / self.norm
+
+
+def _moments(picture: Tensor | Moments) -> Moments:
+    return channel_statistics(picture) if isinstance(picture, Tensor) else picture
+
+
+def _points(picture: Tensor | Moments) -> Tensor:
+    if isinstance(picture, Moments):
+        raise ValueError("the sliced Wasserstein distance needs the features themselves")
+    return picture[0].flatten(1).float()

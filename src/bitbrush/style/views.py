@@ -27,6 +27,14 @@ class View:
     extra: int
     scale: float = 1.0
 
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that the network sees of a picture of this height and width."""
+        rows = height + sum(_fit(self.top, self.extra, height))
+        columns = width + sum(_fit(self.left, self.extra, width))
+        if self.scale == 1:
+            return rows, columns
+        return max(round(rows * self.scale), 1), max(round(columns * self.scale), 1)
+
     def __call__(self, image: Tensor) -> Tensor:
         """image: [1, C, H, W]; returns the larger picture."""
         height, width = image.shape[-2:]
@@ -35,10 +43,27 @@ class View:
         seen = functional.pad(image, (left, right, top, bottom), mode="reflect")
         if self.scale == 1:
             return seen
-        size = [max(round(side * self.scale), 1) for side in seen.shape[-2:]]
+        size = self.size(height, width)
         return functional.interpolate(
             seen, size, mode="bilinear", align_corners=False, antialias=self.scale < 1
         )
+
+    def sources(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """For each row and each column that is seen, which of the picture's it shows.
+
+        For views that change no scale: these can be had in parts, without the whole.
+        """
+        if self.scale != 1:
+            raise ValueError("a view that changes the scale mixes rows")
+        return (
+            _mirrored(height, *_fit(self.top, self.extra, height)),
+            _mirrored(width, *_fit(self.left, self.extra, width)),
+        )
+
+
+def _mirrored(size: int, before: int, after: int) -> Tensor:
+    indices = torch.arange(-before, size + after).abs()
+    return torch.where(indices < size, indices, 2 * (size - 1) - indices)
 
 
 def _fit(before: int, extra: int, size: int) -> tuple[int, int]:

@@ -1,0 +1,99 @@
+"""The whole loss at one scale: its parts, and its gradient to the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..networks.taps import Network
+from .job import Job
+from .losses import IMAGE, ContentTerm, Term, evaluate
+from .scales import Scale
+from .tiled import TiledObjective
+from .views import MARGIN, View
+
+
+class Objective(Protocol):
+    """What a painting of one scale is measured by."""
+
+    view: View
+
+    def look(self, view: View) -> None:
+        """Has the network see picture and content through this view from now on."""
+
+    def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """The loss's gradient [1, 3, H, W] to a picture, and what each name contributes to it.
+
+        Args:
+            image: RGB [1, 3, H, W].
+            random: source of what statistics draw.
+        """
+
+
+class WholeObjective:
+    """The loss of a picture that the network is fed in one piece.
+
+    Args:
+        taps: all that the terms look at.
+        terms: of style, colour and smoothness.
+        content: RGB [1, 3, H, W], at the size of the scale.
+        content_weights: by tap; none where the content does not count.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        taps: Sequence[str],
+        terms: Sequence[Term],
+        content: Tensor,
+        content_weights: Mapping[str, float],
+    ) -> None:
+        self.network = network
+        self.taps = taps
+        self.terms = terms
+        self.content = content
+        self.content_weights = content_weights
+        self.content_terms: list[Term] = []
+        self.view = View(0, 0, 0)
+
+    def look(self, view: View) -> None:
+        self.view = view
+        if not self.content_weights:
+            return
+        self.content_terms = []  # frees the last view's features before there are new ones
+        with torch.no_grad():
+            features = self.network(view(self.content), self.content_weights)
+        self.content_terms = [
+            ContentTerm.of(tap, weight, features[tap])
+            for tap, weight in self.content_weights.items()
+        ]
+
+    def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        leaf = image.detach().requires_grad_(True)
+        with torch.enable_grad():
+            features = {IMAGE: leaf}
+            if self.taps:
+                features |= self.network(self.view(leaf), self.taps)
+            loss, parts = evaluate([*self.terms, *self.content_terms], features, random)
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        return gradient, parts
+
+
+def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
+    """The loss of a painting at one scale, in tiles where the picture is large.
+
+    Args:
+        content: RGB [1, 3, H, W], at the size of the scale, on the device.
+    """
+    settings = job.settings
+    # Every view of a scale shows the same size.
+    view = View(MARGIN, MARGIN, 2 * MARGIN + settings.roll, settings.encode_scale or 1.0)
+    tiles = job.tiles(*view.size(scale.height, scale.width))
+    terms = job.style_terms(scale)
+    weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
+    if tiles:
+        return TiledObjective(job.network, tiles, terms, content, weights)
+    return WholeObjective(job.network, job.taps(), terms, content, weights)

@@ -1,0 +1,207 @@
+"""Statistics and gradients of a large picture, tile by tile, the same as those of the whole.
+
+Style is a function of means and covariances. A first pass over the tiles, without a graph, gives
+these of the whole picture, and the style terms the loss's gradients to them. With these fixed, the
+gradient to each position of a map depends on nothing but the map there: a second pass takes it
+from the maps to the picture, tile by tile. The content's error is a plain sum over positions and
+belongs to the second pass, where each tile of the content is looked at anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import EllipsisType
+
+import torch
+from torch import Tensor
+
+from ..networks.taps import Network
+from .losses import IMAGE, ContentTerm, Term, content_variance, evaluate
+from .statistics import Moments, channel_statistics, merged, write_gradient
+from .tiles import Tile
+from .views import View
+
+Area = tuple[EllipsisType, slice, slice]
+"""An index of a picture."""
+
+
+class Surface:
+    """What the network sees of a picture, to be had tile by tile.
+
+    Attributes:
+        picture: [1, 3, H, W] that the tiles are cut from: the picture itself or, where the view
+            changes the scale, all that is seen.
+    """
+
+    def __init__(self, picture: Tensor, view: View) -> None:
+        if view.scale != 1:
+            picture, view = view(picture), View(0, 0, 0)
+        self.picture = picture
+        height, width = picture.shape[-2:]
+        self._rows, self._columns = (
+            index.to(picture.device) for index in view.sources(height, width)
+        )
+
+    def cut(self, tile: Tile) -> tuple[Area, Tensor, Tensor]:
+        """The area of the picture that the tile shows, and which of its rows and columns."""
+        rows = self._rows[tile.rows.seen()]
+        columns = self._columns[tile.columns.seen()]
+        top, left = int(rows.min()), int(columns.min())
+        area = (..., slice(top, int(rows.max()) + 1), slice(left, int(columns.max()) + 1))
+        return area, rows - top, columns - left
+
+    def part(self, tile: Tile) -> Tensor:
+        """What is seen of the tile, halo included: [1, 3, H', W']."""
+        area, rows, columns = self.cut(tile)
+        return self.picture[area].index_select(2, rows).index_select(3, columns)
+
+
+@torch.no_grad()
+def moments_in_tiles(
+    network: Network, surface: Surface, taps: Collection[str], tiles: Sequence[Tile]
+) -> dict[str, Moments]:
+    """Mean and covariance of each tap's map of the whole picture."""
+    parts: dict[str, list[Moments]] = {tap: [] for tap in taps}
+    for tile in tiles:
+        features = network(surface.part(tile), taps)
+        for tap in taps:
+            own = features[tap][tile.own(network.taps[tap].stride)]
+            parts[tap].append(channel_statistics(own))
+    return {tap: merged(found) for tap, found in parts.items()}
+
+
+class TiledObjective:
+    """The loss of a picture that is too large for the network's maps of the whole of it.
+
+    Args:
+        tiles: of what the network sees.
+        terms: of style, colour and smoothness.
+        content: RGB [1, 3, H, W], at the size of the scale.
+        content_weights: by tap; none where the content does not count.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        tiles: Sequence[Tile],
+        terms: Sequence[Term],
+        content: Tensor,
+        content_weights: Mapping[str, float],
+    ) -> None:
+        self.network = network
+        self.tiles = tiles
+        self.image_terms = [term for term in terms if term.tap == IMAGE]
+        self.style_terms = [term for term in terms if term.tap != IMAGE]
+        self.content = content
+        self.content_weights = content_weights
+        self.content_moments: dict[str, Moments] = {}
+        self.view = View(0, 0, 0)
+
+    def look(self, view: View) -> None:
+        self.view = view
+        self.content_moments = {}
+        if self.content_weights:
+            surface = Surface(self.content, view)
+            self.content_moments = moments_in_tiles(
+                self.network, surface, self.content_weights, self.tiles
+            )
+
+    def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        # What looks at the picture itself comes first: its workspaces are gone before the tiles.
+        gradient, parts = self._of_image_terms(image, random)
+        moments, gradients, of_style = self._of_style_terms(image, random)
+        leaf = image.detach().requires_grad_(self.view.scale != 1)
+        with torch.enable_grad():
+            surface = Surface(leaf, self.view)
+        onto = gradient if surface.picture is leaf else torch.zeros_like(surface.picture)
+        of_content = self._add_gradient(onto, surface, moments, gradients, random)
+        if surface.picture is not leaf:
+            gradient += torch.autograd.grad(surface.picture, leaf, onto)[0]
+        return gradient, of_style | parts | of_content
+
+    def _of_image_terms(
+        self, image: Tensor, random: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        if not self.image_terms:
+            return torch.zeros_like(image), {}
+        leaf = image.detach().requires_grad_(True)
+        with torch.enable_grad():
+            loss, parts = evaluate(self.image_terms, {IMAGE: leaf}, random)
+            (gradient,) = torch.autograd.grad(loss, leaf)
+        return gradient, parts
+
+    def _of_style_terms(
+        self, image: Tensor, random: torch.Generator
+    ) -> tuple[dict[str, Moments], dict[str, tuple[Tensor, Tensor]], dict[str, float]]:
+        """The picture's moments by tap, the loss's gradients to them, and its parts."""
+        if not self.style_terms:
+            return {}, {}, {}
+        taps = dict.fromkeys(term.tap for term in self.style_terms)
+        moments = moments_in_tiles(self.network, Surface(image, self.view), taps, self.tiles)
+        leaves = {
+            tap: (
+                found.mean.clone().requires_grad_(True),
+                found.matrix.clone().requires_grad_(True),
+            )
+            for tap, found in moments.items()
+        }
+        variable = {tap: Moments(*pair, moments[tap].count) for tap, pair in leaves.items()}
+        with torch.enable_grad():
+            loss, parts = evaluate(self.style_terms, variable, random)
+            gradients = torch.autograd.grad(
+                loss, [leaf for pair in leaves.values() for leaf in pair]
+            )
+        pairs = zip(gradients[::2], gradients[1::2], strict=True)
+        return moments, dict(zip(leaves, pairs, strict=True)), parts
+
+    def _add_gradient(
+        self,
+        onto: Tensor,
+        surface: Surface,
+        moments: Mapping[str, Moments],
+        gradients: Mapping[str, tuple[Tensor, Tensor]],
+        random: torch.Generator,
+    ) -> dict[str, float]:
+        """Adds the gradient to the surface's picture, and returns the content's parts."""
+        taps = dict.fromkeys([*moments, *self.content_weights])
+        content = Surface(self.content, self.view)
+        parts: dict[str, float] = {}
+        for tile in self.tiles:
+            terms = self._content_terms(content, tile)
+            area, rows, columns = surface.cut(tile)
+            leaf = surface.picture[area].detach().requires_grad_(True)
+            with torch.enable_grad():
+                seen = leaf.index_select(2, rows).index_select(3, columns)
+                features = self.network(seen, taps)
+            into = {}
+            for tap, value in features.items():
+                # The halo's part stays 0. Cut by hand, since autograd would lose the layout.
+                into[tap] = torch.zeros_like(value)
+                index = tile.own(self.network.taps[tap].stride)
+                own, target = value.detach()[index], into[tap][index]
+                if tap in moments:
+                    write_gradient(target, own, moments[tap], *gradients[tap])
+                if tap in terms:
+                    own.requires_grad_(True)
+                    with torch.enable_grad():
+                        loss, found = evaluate([terms.pop(tap)], {tap: own}, random)
+                        target += torch.autograd.grad(loss, own)[0]
+                    for name, part in found.items():
+                        parts[name] = parts.get(name, 0.0) + part
+            onto[area] += torch.autograd.grad(list(features.values()), leaf, list(into.values()))[0]
+        return parts
+
+    @torch.no_grad()
+    def _content_terms(self, content: Surface, tile: Tile) -> dict[str, ContentTerm]:
+        """What a tile adds to the content's terms, by tap."""
+        if not self.content_weights:
+            return {}
+        features = self.network(content.part(tile), self.content_weights)
+        terms = {}
+        for tap, weight in self.content_weights.items():
+            target = features[tap][tile.own(self.network.taps[tap].stride)].float()
+            moments = self.content_moments[tap]
+            # A term is a mean over positions, the tile's own of all.
+            share = target.shape[-2] * target.shape[-1] / moments.count
+            terms[tap] = ContentTerm(tap, weight * share, target, content_variance(moments))
+        return terms
