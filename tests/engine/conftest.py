@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bitbrush.engine import runtime
+from bitbrush.engine import kernel_cache
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,11 +18,11 @@ def kernels_are_kept(request: pytest.FixtureRequest) -> Iterator[None]:
     kept = pytest.MonkeyPatch()
     folder = request.config.cache.mkdir("kernels")
     os.chmod(folder, 0o700)
-    kept.setenv("XDG_CACHE_HOME", str(folder))
-    runtime.cache_folder.cache_clear()
+    kept.setenv("BITBRUSH_CACHE", str(folder))
+    kernel_cache.cache_folder.cache_clear()
     yield
     kept.undo()
-    runtime.cache_folder.cache_clear()
+    kernel_cache.cache_folder.cache_clear()
 
 
 def distance(found: Tensor, wanted: Tensor) -> float:

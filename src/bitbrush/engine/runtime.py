@@ -10,31 +10,27 @@ or abort when two Python threads use them.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-import platformdirs
 import torch
-from filelock import FileLock, Timeout
-from llvmlite import binding
+
+from .kernel_cache import compiled, is_kept
 
 COUNTER = ("counter", "counter_address")
 """The first fields of every record: where threads take their next chunk, and its address."""
 
-WAIT = 60.0
-"""Seconds to wait for another process that compiles the same kernels."""
-
 _compiling = threading.Lock()
+
+EVERY_KERNEL: list[Kernel] = []
+"""All that have been defined, in that order; `freeze` imports whatever defines some."""
 
 
 class Kernel:
@@ -55,6 +51,7 @@ class Kernel:
         self._body = body
         self._compiled: Any = None
         names = [(name, ctypes.c_double if _real(name) else ctypes.c_int64) for name in self.fields]
+        EVERY_KERNEL.append(self)
         self._record = type(f"_{self.name}", (ctypes.Structure,), {"_fields_": names})
 
     def __call__(self, threads: int, **values: float) -> None:
@@ -72,7 +69,7 @@ class Kernel:
         """Compiles the kernel, or loads it from the cache; returns its C function."""
         with _compiling:
             if self._compiled is None:
-                self._kept = _compiled(self._body, self.fields)
+                self._kept = compiled(self._made, self.name)
                 address = self._kept.address
                 self._compiled = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
         return self._compiled
@@ -83,8 +80,15 @@ class Kernel:
         A kernel from the cache has none to show, so this compiles anew.
         """
         with _compiling:
-            made = numba.cfunc(_signature(self.fields))(self._body)
-            return str(made._library.get_asm_str())
+            return str(self._made(False)._library.get_asm_str())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether calling it takes no compiling."""
+        return self._compiled is not None or is_kept(self.name)
+
+    def _made(self, cache: bool) -> Any:
+        return numba.cfunc(_signature(self.fields), cache=cache)(self._body)
 
 
 def _real(field: str) -> bool:
@@ -94,60 +98,6 @@ def _real(field: str) -> bool:
 def _signature(fields: Sequence[str]) -> Any:
     record = np.dtype([(name, np.float64 if _real(name) else np.int64) for name in fields])
     return numba.types.void(numba.types.CPointer(numba.from_dtype(record)))
-
-
-def _compiled(body: Callable[..., None], fields: Sequence[str]) -> Any:
-    folder = cache_folder()
-    if folder is None:
-        return numba.cfunc(_signature(fields))(body)
-    try:
-        with FileLock(folder / "lock", timeout=WAIT), _numba_caches_in(folder):
-            return numba.cfunc(_signature(fields), cache=True)(body)
-    except (OSError, Timeout):
-        return numba.cfunc(_signature(fields))(body)
-
-
-@contextmanager
-def _numba_caches_in(folder: Path) -> Iterator[None]:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
-    try:
-        yield
-    finally:
-        numba.config.CACHE_DIR = before
-
-
-@cache
-def cache_folder() -> Path | None:
-    """Where compiled kernels are kept for this CPU and these sources, or None: nowhere.
-
-    What lies there is loaded as code, so nobody else may be able to write to it.
-    """
-    folder = Path(platformdirs.user_cache_dir("bitbrush")) / "kernels" / _identity()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for place in (folder, folder.parent):
-            facts = place.stat()
-            if hasattr(os, "getuid") and facts.st_uid != os.getuid():
-                return None
-            if facts.st_mode & 0o022:
-                place.chmod(0o700)
-        with open(folder / "lock", "a"):
-            pass
-    except OSError:
-        return None
-    return folder
-
-
-def _identity() -> str:
-    """A name for everything that compiled kernels depend on: CPU, compiler, sources."""
-    digest = hashlib.sha256()
-    features = binding.get_host_cpu_features().flatten()
-    facts = (numba.__version__, binding.llvm_version_info, binding.get_host_cpu_name(), features)
-    digest.update(repr((*facts, sys.version_info[:2])).encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 @cache
@@ -199,5 +149,18 @@ def run_on_threads(function: Any, record: int, threads: int) -> None:
         return
     others = [_pool(threads - 1).submit(function, record) for _ in range(threads - 1)]
     function(record)
+    _wait(others)
+
+
+def _wait(others: Sequence[Future[None]]) -> None:
+    """Waits for all of them even if it is interrupted: they write to memory of the caller's."""
+    interruption: KeyboardInterrupt | None = None
     for other in others:
-        other.result()
+        while not other.cancel():
+            try:
+                other.result()
+                break
+            except KeyboardInterrupt as error:
+                interruption = error
+    if interruption is not None:
+        raise interruption

@@ -1,0 +1,177 @@
+"""Where compiled kernels are kept between runs.
+
+What lies there is loaded as code. So it is used only if nobody but the user can write to it, and
+files that are not as they were written are thrown away. Where there is no such folder, kernels are
+compiled in every process; nothing else changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from filelock import FileLock, Timeout
+from llvmlite import binding
+
+WAIT = 60.0
+"""Seconds to wait for another process that compiles the same kernels."""
+
+CONTENTS = "contents.json"
+"""The file that holds the hash of every other one."""
+
+
+@cache
+def cache_folder() -> Path | None:
+    """The folder for this CPU and these sources, or None: nothing is kept."""
+    folder = _prepared()
+    return folder if isinstance(folder, Path) else None
+
+
+@cache
+def why_no_cache() -> str | None:
+    """Why nothing is kept, for people to read; None where it is."""
+    folder = _prepared()
+    return folder if isinstance(folder, str) else None
+
+
+def _prepared() -> Path | str:
+    """The folder, made if it was not there, or why there is none."""
+    # Only here, because it brings the weights' importers along.
+    from ..weights.cache import cache_folder as everything
+
+    try:
+        root = everything()
+        root.mkdir(parents=True, exist_ok=True)
+        root = root.resolve()
+        for above in (root, *root.parents):
+            _check_above(above)
+        kernels = root / "kernels"
+        folder = kernels / identity()
+        for own in (kernels, folder):
+            own.mkdir(mode=0o700, exist_ok=True)
+            _check_own(own)
+            if os.name == "posix" and own.stat().st_mode & 0o022:
+                raise PermissionError(f"others may write to {own}")
+        for path in folder.rglob("*"):
+            _check_own(path)
+        with open(folder / "lock", "a"):
+            pass
+    except OSError as error:
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return folder
+
+
+def _check_above(folder: Path) -> None:
+    """Raises PermissionError if somebody else can put another folder in place of one in here."""
+    if not hasattr(os, "getuid"):
+        return
+    facts = folder.stat()
+    if facts.st_uid not in (0, os.getuid()):
+        raise PermissionError(f"{folder} is another user's")
+    # Many systems give every user a group of their own, whose number is theirs.
+    others = 0o002 if facts.st_gid == facts.st_uid else 0o022
+    if facts.st_mode & others and not facts.st_mode & stat.S_ISVTX:
+        raise PermissionError(f"others may write to {folder}")
+
+
+def _check_own(path: Path) -> None:
+    """Raises PermissionError if what lies there may be somebody else's."""
+    facts = path.lstat()
+    if stat.S_ISLNK(facts.st_mode):
+        raise PermissionError(f"{path} is a link")
+    if hasattr(os, "getuid") and facts.st_uid != os.getuid():
+        raise PermissionError(f"{path} is another user's")
+
+
+def identity(sources: Path = Path(__file__).parent) -> str:
+    """A name for everything that compiled kernels depend on: CPU, compiler, sources."""
+    digest = hashlib.sha256()
+    features = binding.get_host_cpu_features().flatten()
+    facts = (numba.__version__, binding.llvm_version_info, binding.get_host_cpu_name(), features)
+    digest.update(repr((*facts, sys.version_info[:2])).encode())
+    for source in sorted(sources.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def compiled(make: Any, name: str) -> Any:
+    """What Numba makes of a function, from the cache or for it.
+
+    Args:
+        make: make(cache) compiles, and keeps what it made where `cache` is true.
+        name: of the function.
+    """
+    folder = cache_folder()
+    if folder is not None:
+        try:
+            with FileLock(folder / "lock", timeout=WAIT), _numba_caches_in(folder):
+                _drop_damaged(folder)
+                made = make(True)
+                if not made.cache_hits:
+                    _note_contents(folder)
+                return made
+        except (OSError, Timeout):
+            pass
+        except Exception:
+            # Whatever a damaged file leads to. If it was the compiler, it will say so again.
+            pass
+    return make(False)
+
+
+def is_kept(name: str) -> bool:
+    """Whether a kernel of this name lies in the cache."""
+    folder = cache_folder()
+    return folder is not None and any(
+        path.name.partition("-")[0].endswith(f".{name}") for path in folder.rglob("*.nbc")
+    )
+
+
+@contextmanager
+def _numba_caches_in(folder: Path) -> Iterator[None]:
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*.nb[ci]"))
+        if path.is_file()
+    }
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@cache
+def _drop_damaged(folder: Path) -> None:
+    """Removes files that are not as they were written, such as those of a full disk."""
+    try:
+        noted = dict(json.loads((folder / CONTENTS).read_text()))
+    except (OSError, ValueError, TypeError):
+        noted = {}
+    for name, path in _files(folder).items():
+        if noted.get(name) != _hash(path):
+            path.unlink()
+
+
+def _note_contents(folder: Path) -> None:
+    hashes = {name: _hash(path) for name, path in _files(folder).items()}
+    written = folder / f"{CONTENTS}.{uuid.uuid4().hex[:8]}"
+    written.write_text(json.dumps(hashes))
+    written.replace(folder / CONTENTS)
