@@ -1,0 +1,166 @@
+"""The machine that was measured on: its name, its peaks, and who else was using it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .timing import Times, timed
+
+CHAIN = 20_000_000
+"""Links of the chain that the clock is measured by."""
+
+CYCLES_A_LINK = 4
+"""Of a multiplication (3) and an exclusive or (1) of 64-bit integers that wait for
+one another, on every x86 core of the last ten years."""
+
+TRIES = 9
+"""Peaks are the best of so many tries."""
+
+
+def describe() -> dict[str, Any]:
+    """CPU, cores, threads and versions."""
+    import numba
+
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numba": numba.__version__,
+    }
+
+
+def cpu_name() -> str:
+    """As the CPU calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+class OthersBusy:
+    """What share of the machine's cores others have used since this was made.
+
+    Threads that wait for each other lose far more time than that share to a neighbour.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def share(self) -> float | None:
+        """0..1 of all cores; None where Linux does not tell."""
+        before, now = self._before, self._now()
+        if before is None or now is None:
+            return None
+        whole, busy, own = (late - early for late, early in zip(now, before, strict=True))
+        return min(max((busy - own) / whole, 0.0), 1.0) if whole else None
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        try:
+            line = Path("/proc/stat").read_text().splitlines()[0]
+        except OSError:
+            return None
+        ticks = [float(field) for field in line.split()[1:9]]
+        times = os.times()
+        own = times.user + times.system + times.children_user + times.children_system
+        # The fourth and fifth count idle time.
+        return sum(ticks), sum(ticks) - ticks[3] - ticks[4], own * os.sysconf("SC_CLK_TCK")
+
+
+def peaks() -> dict[str, float | None]:
+    """What the machine can do at most, by small programs that do nothing else.
+
+    Returns:
+        clock in Hz of one core (None where it cannot be measured), words of 64 bits a second that
+        the convolution's innermost loop takes with everything in the first cache, multiply-adds a
+        second of a large matrix product in bfloat16 and float32, bytes a second that a copy reads
+        and writes in memory and in a map of a few MB.
+    """
+    return {
+        "clock": _clock(),
+        "popcount_words": _popcount_words() * torch.get_num_threads(),
+        "bf16_macs": _product(torch.bfloat16),
+        "float32_macs": _product(torch.float32),
+        "memory_bytes": _copy(2**28),
+        "cache_bytes": _copy(2**21),
+    }
+
+
+def _best(work: Callable[[], object]) -> float:
+    once = timed(work)
+    once()
+    return min(Times(tuple(once() for _ in range(TRIES))).seconds)
+
+
+def _clock() -> float | None:
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return None
+    import numba
+    import numpy as np
+
+    @numba.njit
+    def chain(links: Any) -> Any:
+        value = np.uint64(12345)
+        for _ in range(links):
+            # No compiler can make one operation of two such links, as it can with sums.
+            value = (value * np.uint64(6364136223846793005)) ^ np.uint64(0x5DEECE66D)
+        return value
+
+    return CYCLES_A_LINK * CHAIN / _best(lambda: chain(CHAIN))
+
+
+def _popcount_words() -> float:
+    """Of one core."""
+    import numba
+    import numpy as np
+
+    from ..engine import simd
+
+    rows, run, rounds = 3, 12, 20_000
+    weights = np.arange(rows * run * simd.BLOCK, dtype=np.int32)
+    pixels = np.arange(simd.TILE * rows * run, dtype=np.int32)
+    sums = np.zeros((simd.TILE, simd.BLOCK), np.int32)
+
+    @numba.njit
+    def count(rounds: Any, sums: Any, pixels: Any, weights: Any) -> None:
+        for _ in range(rounds):
+            simd.differing_bits(  # type: ignore[call-arg]
+                sums, pixels, pixels + 48, pixels + 96, pixels + 144, rows, 48, run, weights
+            )
+
+    addresses = (sums.ctypes.data, pixels.ctypes.data, weights.ctypes.data)
+    seconds = _best(lambda: count(rounds, *addresses))
+    return rounds * simd.TILE * simd.BLOCK * rows * run / 2 / seconds
+
+
+def _product(dtype: torch.dtype, side: int = 2048) -> float:
+    first, second = (torch.rand(side, side).to(dtype) for _ in range(2))
+    return float(side**3 / _best(lambda: first @ second))
+
+
+def _copy(values: int) -> float:
+    source, target = torch.zeros(values), torch.zeros(values)
+    # Short copies are repeated, so that starting the threads does not count.
+    rounds = max(1, 2**26 // values)
+
+    def copies() -> None:
+        for _ in range(rounds):
+            target.copy_(source)
+
+    return rounds * 2 * 4 * values / _best(copies)
+
+
+def pause(seconds: float = 0.02) -> None:
+    """Lets threads that wait actively for more work fall asleep."""
+    time.sleep(seconds)
