@@ -47,22 +47,32 @@ def networks(as_json: AsJson = False) -> None:
 def summary(
     network: Annotated[str, typer.Argument(help="A network's name.", show_default=False)],
     size: Annotated[int, typer.Option(min=1, help="Side of the picture in pixels.")] = 224,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Say how each layer runs on an engine: packed, float, or auto, the one it gets.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a network's layers with their weights, memory and multiply-accumulates."""
     from ..networks.summary import summarise
 
     made = summarise(_on_meta(network), size)
+    how = None if engine is None else _how_it_runs(network, engine)
     if as_json:
-        print(json.dumps(_summary_json(made)))
+        print(json.dumps(_summary_json(made, how)))
         return
     widths, precisions = list(made.weights), list(made.macs)
     titles = ["layer", "kind", "input bits", "output"]
     titles += [f"{width}-bit" for width in widths] + ["kB"]
     titles += [f"{precision}-bit MACs" for precision in precisions]
-    table = make_table(titles, right=range(4, len(titles)))
+    numbers = range(4, len(titles))
+    table = make_table(titles if how is None else [*titles, "how it runs"], right=numbers)
     for layer in made.layers:
-        table.add_row(*_layer_cells(layer, widths, precisions))
+        cells = _layer_cells(layer, widths, precisions)
+        table.add_row(*cells if how is None else [*cells, how[layer.name]])
     show(table)
     for title, text in _totals(made):
         print(f"{title:34}{text}")
@@ -102,6 +112,21 @@ def _on_meta(name: str) -> Network:
         return network_spec(name).build()
 
 
+def _how_it_runs(name: str, engine: str) -> dict[str, str]:
+    """For each layer that has weights, how it runs on this engine.
+
+    Raises:
+        InputError: an engine that is not known or that the network cannot have.
+    """
+    from ..weights.loading import choose_engine, load_network
+
+    chosen = choose_engine(name, engine)
+    if chosen == "packed":
+        # How it runs depends on weights that are there, but not on what they are.
+        return dict(load_network(name, "none", engine=chosen).how)
+    return {path: "float32" for path, _ in _on_meta(name).named_modules()}
+
+
 def _layer_cells(layer: LayerSummary, widths: list[int], precisions: list[int]) -> list[str]:
     output = "" if layer.output is None else "×".join(map(str, layer.output))
     cells = [layer.name, layer.kind, str(layer.input_bits or ""), output]
@@ -124,8 +149,8 @@ def _totals(made: Summary) -> list[tuple[str, str]]:
     ]
 
 
-def _summary_json(made: Summary) -> dict[str, Any]:
-    layers = [
+def _summary_json(made: Summary, how: dict[str, str] | None) -> dict[str, Any]:
+    layers: list[dict[str, Any]] = [
         {
             "name": layer.name,
             "kind": layer.kind,
@@ -137,6 +162,9 @@ def _summary_json(made: Summary) -> dict[str, Any]:
         }
         for layer in made.layers
     ]
+    if how is not None:
+        for layer in layers:
+            layer["how"] = how[layer["name"]]
     return {
         "network": made.network,
         "size": made.size,

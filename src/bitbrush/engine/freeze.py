@@ -31,6 +31,7 @@ from .modules import (
     PackedStage,
 )
 from .precision import Precision, resolve_precision
+from .ways import ways
 
 
 def freeze(network: Network, precision: str = "auto") -> Network:
@@ -50,6 +51,7 @@ def freeze(network: Network, precision: str = "auto") -> Network:
         frozen = _rebuilt(network, chosen)
     assert isinstance(frozen, Network)
     frozen.engine, frozen.precision = "packed", chosen
+    frozen.how = ways(network, frozen)
     frozen.requires_grad_(False)
     return frozen.eval()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -46,10 +47,12 @@ class Network(nn.Module):
         taps: every tap by name, from the picture to the deepest.
         engine: "float", or "packed" where one-bit layers run on packed bits.
         precision: what the gradient to the image is computed in.
+        how: for each layer of the packed engine, by its path in the float network, how it runs.
     """
 
     engine = "float"
     precision = "float32"
+    how: Mapping[str, str] = MappingProxyType({})
     mean: Tensor
     std: Tensor
 

@@ -1,0 +1,99 @@
+"""How each layer of a network runs once it is frozen, read off what has taken its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from ..layers import QUANTIZED_LAYERS
+from .modules import PackedGated, PackedResidual, PackedStage
+
+PLAIN = "float32"
+
+
+def ways(network: nn.Module, frozen: nn.Module) -> dict[str, str]:
+    """How the layers of a network run in the frozen one, for people to read.
+
+    Args:
+        network: before it was frozen.
+        frozen: what `freeze` has made of it.
+    Returns:
+        for each layer that has weights its path in the network, and a text that begins with
+        "packed: ", "float32" or, for what another layer does along, "part of ".
+    """
+    found: dict[str, str] = {}
+    _add(found, "", network, frozen)
+    return found
+
+
+def _add(found: dict[str, str], path: str, module: nn.Module, replaced: nn.Module) -> None:
+    if isinstance(replaced, PackedStage):
+        for (name, block), packed in zip(module.named_children(), replaced.blocks, strict=True):
+            _add_whole(found, _join(path, name), block, f"{_how(packed)} + residual")
+    elif isinstance(replaced, PackedResidual):
+        (packed,) = replaced.stage.blocks
+        _add_whole(found, path, module, f"{_how(packed)} + residual")
+    elif isinstance(replaced, PackedGated):
+        for name, part in module.named_children():
+            if name == "gate" and replaced.gate is not None:
+                _add(found, _join(path, name), part, replaced.gate)
+        kept = dict(found)
+        _add_whole(found, path, module, replaced.block.how)
+        found |= kept
+    elif (how := _how(replaced)) is not None:
+        _add_whole(found, path, module, how)
+    elif isinstance(replaced, nn.Identity) and _is_layer(module):
+        found[path] = f"part of {_before(found)}"
+    elif _is_layer(module):
+        found[path] = _unchanged(module)
+    else:
+        others = dict(replaced.named_children())
+        for name, part in module.named_children():
+            _add(found, _join(path, name), part, others[name])
+
+
+def _add_whole(found: dict[str, str], path: str, module: nn.Module, how: str | None) -> None:
+    """Layers that run as one; a quantized one gives its name to it, if there is one."""
+    layers = list(_layers(path, module))
+    names = [name for name, layer in layers if isinstance(layer, QUANTIZED_LAYERS)]
+    main = names[0] if names else layers[0][0]
+    for name, _ in layers:
+        found[name] = str(how) if name == main else f"part of {main}"
+
+
+def _unchanged(layer: nn.Module) -> str:
+    # Here, because it is freeze that asks for ways.
+    from .freeze import why_not
+
+    if not isinstance(layer, QUANTIZED_LAYERS):
+        return PLAIN
+    return f"{PLAIN}: {why_not(layer)}"
+
+
+def _layers(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, part in module.named_modules(prefix=path):
+        if _is_layer(part):
+            yield name, part
+
+
+def _is_layer(module: nn.Module) -> bool:
+    """Whether it has weights of its own; those that only hold others have none."""
+    if next(module.children(), None) is not None and not isinstance(module, QUANTIZED_LAYERS):
+        return False
+    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    return len(own) > 0
+
+
+def _how(module: nn.Module) -> str | None:
+    how = getattr(module, "how", None)
+    return how if isinstance(how, str) else None
+
+
+def _before(found: dict[str, str]) -> str:
+    """The last layer that was done by itself."""
+    return [name for name, how in found.items() if not how.startswith("part of ")][-1]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
