@@ -103,6 +103,18 @@ def _signature(fields: Sequence[str]) -> Any:
 @cache
 def openmp() -> Any:
     """The entry of torch's OpenMP runtime that runs a function on several threads, or None."""
+    found = _openmp()
+    return None if found is None else found[1]
+
+
+def openmp_library() -> str | None:
+    """The path of that runtime, or None."""
+    found = _openmp()
+    return None if found is None else found[0]
+
+
+@cache
+def _openmp() -> tuple[str, Any] | None:
     for path in _openmp_libraries():
         try:
             library = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0))
@@ -111,7 +123,7 @@ def openmp() -> Any:
             continue
         entry.restype = None
         entry.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-        return entry
+        return path, entry
     return None
 
 
