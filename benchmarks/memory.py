@@ -6,6 +6,7 @@ memory of the process, and their ratio. Linux only.
 
     python benchmarks/memory.py                      every case
     python benchmarks/memory.py --sizes 256,512      some sizes
+    python benchmarks/memory.py --networks vgg19     one network
 """
 
 from __future__ import annotations
@@ -17,17 +18,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SIZES = (256, 512, 1024, 2048)
+SIZES = (256, 512, 1024, 2048, 3840)
 NETWORKS = ("quickbrush", "squeezenet", "resnet18-bmxnet")
 STEPS = {"adam": 3, "lbfgs": 14}
 """Enough for every buffer to exist: L-BFGS keeps ten pairs of vectors."""
 
 
-def cases(sizes: list[int]) -> list[dict[str, Any]]:
+def cases(sizes: list[int], networks: list[str]) -> list[dict[str, Any]]:
     """The settings of every painting to make."""
     found: list[dict[str, Any]] = [
-        {"network": network, "size": size} for network in NETWORKS for size in sizes
+        {"network": network, "size": size} for network in networks for size in sizes
     ]
+    if 3840 in sizes:
+        # 16:9, as screens are; of the other networks it would take hours.
+        found = [case for case in found if case["size"] < 3840]
+        found.append({"network": "quickbrush", "size": 3840, "steps": 2, "height": 2160})
     if 512 in sizes:
         found += [
             {"network": "quickbrush", "size": 512, "optimizer": "lbfgs"},
@@ -52,9 +57,11 @@ def measure(settings: dict[str, Any], threads: int) -> dict[str, float]:
     from bitbrush.style.paint import Session
     from bitbrush.style.settings import make_settings
 
+    settings = dict(settings)
     size = settings["size"]
+    height = settings.pop("height", size * 3 // 4)
     random = np.random.default_rng(0)
-    content = random.integers(0, 256, (size * 3 // 4, size, 3), dtype=np.uint8)
+    content = random.integers(0, 256, (height, size, 3), dtype=np.uint8)
     style = random.integers(0, 256, (size, size, 3), dtype=np.uint8)
     steps = STEPS[settings.get("optimizer", "adam")]
     fixed = {"weights": "none", "min_size": size, "steps": steps, "threads": threads}
@@ -64,6 +71,7 @@ def measure(settings: dict[str, Any], threads: int) -> dict[str, float]:
     for step in session.steps():
         if step.done == step.steps:
             session.painting(step)
+            steps = step.steps
     seconds = (time.monotonic() - started) / steps
     return {"estimate": estimate, "peak": peak_memory(), "seconds": seconds}
 
@@ -79,6 +87,7 @@ def peak_memory() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Estimated against measured memory.")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="in pixels, with commas")
+    parser.add_argument("--networks", default=",".join(NETWORKS), help="names, with commas")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--one", help="settings (JSON) of one painting to measure in this process")
     options = parser.parse_args()
@@ -86,7 +95,9 @@ def main() -> None:
         print(json.dumps(measure(json.loads(options.one), options.threads)))
         return
     print("estimate MB  measured MB  ratio  s/step  settings")
-    for settings in cases([int(size) for size in options.sizes.split(",")]):
+    for settings in cases(
+        [int(size) for size in options.sizes.split(",")], options.networks.split(",")
+    ):
         command = [sys.executable, __file__, "--threads", str(options.threads)]
         done = subprocess.run(
             [*command, "--one", json.dumps(settings)], capture_output=True, text=True

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..networks.taps import Network
+from .allocator import return_freed_memory
 from .job import Job
 from .losses import IMAGE, ContentTerm, Term, evaluate
 from .scales import Scale
@@ -95,5 +96,6 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
     terms = job.style_terms(scale)
     weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
     if tiles:
+        return_freed_memory()
         return TiledObjective(job.network, tiles, terms, content, weights)
     return WholeObjective(job.network, job.taps(), terms, content, weights)
