@@ -1,7 +1,9 @@
 """Kernels of the float layers around the one-bit ones: stems, blurs and pools.
 
 Maps are as in `kernels`; pictures are [N, 3, H, W]. Every kernel gathers: a thread writes only what
-belongs to its own rows, so that nothing depends on who comes first.
+belongs to its own rows, so that nothing depends on who comes first. Which cells a result looks at,
+and which results look at a cell, stands in tables for each axis (`windows`): int32 [size, width, 2]
+of (other index, place in the kernel), padded with (-1, 0).
 """
 
 from __future__ import annotations
@@ -27,27 +29,28 @@ NONE, MAXIMUM, AVERAGE = 0, 1, 2
 
 
 @njit
-def _clamped(index: int, size: int) -> int:
-    return min(max(index, 0), size - 1)
+def _entry(table: int, row: int, width: int, column: int, part: int) -> int:
+    return int(simd.load_int(table + 8 * (row * width + column) + 4 * part))
 
 
 STEM_FIELDS = (
-    "chunks rows picture plane_floats height width out_height out_width kernel stride top left "
-    "replicate channels weights bias scale offset result passed"
+    "chunks rows picture plane_floats height width out_height out_width kernel table_rows "
+    "table_columns row_entries column_entries channels weights bias scale offset result passed"
 )
 
 
 def stem(arguments: Any) -> None:
     """scale relu(convolution of a picture + bias) + offset: [N, H', W', channels].
 
-    channels are a multiple of 16. weights: [k, k, 3, channels]. Outside the picture is 0, or the
-    nearest pixel where `replicate`. passed: uint16 [N H' W', channels / 16], or 0.
+    channels are a multiple of 16. weights: [k, k, 3, channels]. The tables say which cells each
+    row and column of results looks at. passed: uint16 [N H' W', channels / 16], or 0.
     """
     record = carray(arguments, 1)[0]
     sums = simd.stack(ROW)
-    height, width, channels = record.height, record.width, record.channels
-    kernel, stride, replicate = record.kernel, record.stride, record.replicate
-    plane = 4 * record.plane_floats
+    width, out_width, channels = record.width, record.out_width, record.channels
+    kernel, plane = record.kernel, 4 * record.plane_floats
+    rows, columns = record.row_entries, record.column_entries
+    table_rows, table_columns = record.table_rows, record.table_columns
     while True:
         chunk = simd.next_chunk(record.counter_address)
         if chunk >= record.chunks:
@@ -57,27 +60,30 @@ def stem(arguments: Any) -> None:
         ):
             image, y = row // record.out_height, row % record.out_height
             picture = record.picture + 3 * plane * image
-            for x in range(record.out_width):
-                pixel = row * record.out_width + x
+            for x in range(out_width):
+                pixel = row * out_width + x
                 for first in range(0, channels, LANES):
                     simd.copy_row(record.bias + 4 * first, sums)
-                    for ky in range(kernel):
-                        at_y = y * stride - record.top + ky
-                        if replicate:
-                            at_y = _clamped(at_y, height)
-                        elif not 0 <= at_y < height:
+                    for i in range(rows):
+                        at_y = _entry(table_rows, y, rows, i, 0)
+                        if at_y < 0:
                             continue
-                        for kx in range(kernel):
-                            at_x = x * stride - record.left + kx
-                            if replicate:
-                                at_x = _clamped(at_x, width)
-                            elif not 0 <= at_x < width:
+                        ky = _entry(table_rows, y, rows, i, 1)
+                        for j in range(columns):
+                            at_x = _entry(table_columns, x, columns, j, 0)
+                            if at_x < 0:
                                 continue
+                            kx = _entry(table_columns, x, columns, j, 1)
                             source = picture + 4 * (at_y * width + at_x)
                             tap = record.weights + 4 * ((ky * kernel + kx) * 3 * channels + first)
-                            for colour in range(3):
-                                value = simd.load_float(source + colour * plane)
-                                simd.weigh(sums, value, tap + 4 * colour * channels)
+                            simd.weigh_colours(
+                                sums,
+                                simd.load_float(source),
+                                simd.load_float(source + plane),
+                                simd.load_float(source + 2 * plane),
+                                tap,
+                                4 * channels,
+                            )
                     bits = simd.rectify_row(
                         sums,
                         record.scale + 4 * first,
@@ -90,31 +96,23 @@ def stem(arguments: Any) -> None:
 
 
 STEM_BACK_FIELDS = (
-    "chunks rows picture plane_floats height width out_height out_width kernel stride top left "
-    "replicate channels weights scale passed gradient"
+    "chunks rows picture plane_floats height width out_height out_width kernel table_rows "
+    "table_columns row_entries column_entries channels weights scale passed gradient"
 )
 
 
-@njit
-def _reach(at: int, before: int, stride: int, kernel: int, size: int, out: int) -> Any:
-    """First and last result whose window may hold a cell, with the cells that repeat the border."""
-    low = (at + before - kernel + stride) // stride
-    high = (at + before) // stride
-    if at == 0:
-        low = 0
-    if at == size - 1:
-        high = out - 1
-    return max(low, 0), min(high, out - 1)
-
-
 def stem_back(arguments: Any) -> None:
-    """The gradient of `stem` with respect to the picture."""
+    """The gradient of `stem` with respect to the picture.
+
+    The tables say which results each row and column of the picture takes part in.
+    """
     record = carray(arguments, 1)[0]
-    sums, scaled = simd.stack(FLOATS), simd.stack(ROW)
+    sums = simd.stack(FLOATS)
     height, width, channels = record.height, record.width, record.channels
-    kernel, stride, replicate = record.kernel, record.stride, record.replicate
-    out_height, out_width = record.out_height, record.out_width
-    plane = 4 * record.plane_floats
+    kernel, plane = record.kernel, 4 * record.plane_floats
+    rows, columns = record.row_entries, record.column_entries
+    table_rows, table_columns = record.table_rows, record.table_columns
+    groups = channels // LANES
     while True:
         chunk = simd.next_chunk(record.counter_address)
         if chunk >= record.chunks:
@@ -124,52 +122,53 @@ def stem_back(arguments: Any) -> None:
         ):
             image, y = row // height, row % height
             picture = record.picture + 3 * plane * image + 4 * y * width
-            first_y, last_y = _reach(y, record.top, stride, kernel, height, out_height)
             for x in range(width):
-                first_x, last_x = _reach(x, record.left, stride, kernel, width, out_width)
                 simd.clear(sums)
-                for out_y in range(first_y, last_y + 1):
-                    for out_x in range(first_x, last_x + 1):
-                        pixel = (image * out_height + out_y) * out_width + out_x
-                        for first in range(0, channels, LANES):
-                            word = pixel * (channels // LANES) + first // LANES
-                            simd.keep_row(
-                                record.gradient + 4 * (pixel * channels + first),
-                                simd.load_half(record.passed + 2 * word),
-                                record.scale + 4 * first,
-                                scaled,
+                for i in range(rows):
+                    out_y = _entry(table_rows, y, rows, i, 0)
+                    if out_y < 0:
+                        continue
+                    ky = _entry(table_rows, y, rows, i, 1)
+                    line = (image * record.out_height + out_y) * record.out_width
+                    for j in range(columns):
+                        out_x = _entry(table_columns, x, columns, j, 0)
+                        if out_x < 0:
+                            continue
+                        kx = _entry(table_columns, x, columns, j, 1)
+                        pixel = line + out_x
+                        tap = record.weights + 12 * (ky * kernel + kx) * channels
+                        for group in range(groups):
+                            simd.weigh_back(
+                                sums,
+                                record.gradient + 4 * LANES * (pixel * groups + group),
+                                simd.load_half(record.passed + 2 * (pixel * groups + group)),
+                                record.scale + ROW * group,
+                                tap + ROW * group,
+                                4 * channels,
                             )
-                            for ky in range(kernel):
-                                at_y = out_y * stride - record.top + ky
-                                if (_clamped(at_y, height) if replicate else at_y) != y:
-                                    continue
-                                for kx in range(kernel):
-                                    at_x = out_x * stride - record.left + kx
-                                    if (_clamped(at_x, width) if replicate else at_x) != x:
-                                        continue
-                                    tap = (ky * kernel + kx) * 3 * channels + first
-                                    for colour in range(3):
-                                        weights = record.weights + 4 * (tap + colour * channels)
-                                        simd.weigh_each(sums + ROW * colour, scaled, weights)
                 for colour in range(3):
                     value = simd.total(sums + ROW * colour)
                     simd.store_float(picture + colour * plane + 4 * x, value)
 
 
 DEPTHWISE_FIELDS = (
-    "chunks rows values height width out_height out_width kernel stride top left channels weights "
-    "bias result"
+    "chunks rows values height width out_height out_width kernel table_rows table_columns "
+    "row_entries column_entries channels weights bias result"
 )
 
 
 def depthwise(arguments: Any) -> None:
-    """A convolution of each channel by itself, + bias, zeros outside: [N, H', W', channels].
+    """A convolution of each channel by itself, + bias: [N, H', W', channels].
 
-    channels are a multiple of 16. weights: [k, k, channels].
+    channels are a multiple of 16. weights: [k, k, channels]. With the tables of the way back, and
+    results and values exchanged, it is its own gradient.
     """
     record = carray(arguments, 1)[0]
     sums = simd.stack(ROW)
-    channels, kernel, stride = record.channels, record.kernel, record.stride
+    width, out_width, channels = record.width, record.out_width, record.channels
+    kernel = record.kernel
+    rows, columns = record.row_entries, record.column_entries
+    table_rows, table_columns = record.table_rows, record.table_columns
     while True:
         chunk = simd.next_chunk(record.counter_address)
         if chunk >= record.chunks:
@@ -178,77 +177,39 @@ def depthwise(arguments: Any) -> None:
             record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
         ):
             image, y = row // record.out_height, row % record.out_height
-            for x in range(record.out_width):
+            for x in range(out_width):
                 for first in range(0, channels, LANES):
                     simd.copy_row(record.bias + 4 * first, sums)
-                    for ky in range(kernel):
-                        at_y = y * stride - record.top + ky
-                        if not 0 <= at_y < record.height:
+                    for i in range(rows):
+                        at_y = _entry(table_rows, y, rows, i, 0)
+                        if at_y < 0:
                             continue
-                        for kx in range(kernel):
-                            at_x = x * stride - record.left + kx
-                            if 0 <= at_x < record.width:
-                                cell = (image * record.height + at_y) * record.width + at_x
-                                tap = (ky * kernel + kx) * channels + first
-                                simd.weigh_each(
-                                    sums,
-                                    record.values + 4 * (cell * channels + first),
-                                    record.weights + 4 * tap,
-                                )
-                    place = (row * record.out_width + x) * channels + first
+                        ky = _entry(table_rows, y, rows, i, 1)
+                        line = (image * record.height + at_y) * width
+                        for j in range(columns):
+                            at_x = _entry(table_columns, x, columns, j, 0)
+                            if at_x < 0:
+                                continue
+                            kx = _entry(table_columns, x, columns, j, 1)
+                            simd.weigh_each(
+                                sums,
+                                record.values + 4 * ((line + at_x) * channels + first),
+                                record.weights + 4 * ((ky * kernel + kx) * channels + first),
+                            )
+                    place = (row * out_width + x) * channels + first
                     simd.copy_row(sums, record.result + 4 * place)
 
 
-def depthwise_back(arguments: Any) -> None:
-    """The gradient of `depthwise`: result [N, H', W', …] is read, values are written."""
-    record = carray(arguments, 1)[0]
-    sums = simd.stack(ROW)
-    channels, kernel, stride = record.channels, record.kernel, record.stride
-    out_height, out_width = record.out_height, record.out_width
-    while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
-            break
-        for row in range(
-            record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
-        ):
-            image, y = row // record.height, row % record.height
-            for x in range(record.width):
-                for first in range(0, channels, LANES):
-                    simd.copy_row(record.bias + 4 * first, sums)
-                    for ky in range((y + record.top) % stride, kernel, stride):
-                        out_y = (y + record.top - ky) // stride
-                        if not 0 <= out_y < out_height:
-                            continue
-                        for kx in range((x + record.left) % stride, kernel, stride):
-                            out_x = (x + record.left - kx) // stride
-                            if 0 <= out_x < out_width:
-                                cell = (image * out_height + out_y) * out_width + out_x
-                                tap = (ky * kernel + kx) * channels + first
-                                simd.weigh_each(
-                                    sums,
-                                    record.result + 4 * (cell * channels + first),
-                                    record.weights + 4 * tap,
-                                )
-                    place = (row * record.width + x) * channels + first
-                    simd.copy_row(sums, record.values + 4 * place)
-
-
 BLUR_FIELDS = (
-    "chunks rows values height width channels rectified pool pooled_height pooled_width top left "
-    "replicate out_height out_width result winners"
+    "chunks rows values height width channels rectified pool pooled_height pooled_width table_rows "
+    "table_columns row_entries column_entries out_height out_width result winners"
 )
 
 
 @njit
-def _blur_weight(at: int, before: int, out: int, size: int, replicate: int) -> float:
-    """What a cell counts in a result along one axis: [1 2 1] / 4 at stride 2."""
-    weight = np.float32(0)
-    for index in range(3):
-        cell = 2 * out - before + index
-        if (_clamped(cell, size) if replicate else cell) == at:
-            weight += np.float32(0.5) if index == 1 else np.float32(0.25)
-    return weight
+def _blur_weight(place: int) -> float:
+    """[1 2 1] / 4."""
+    return np.float32(0.5) if place == 1 else np.float32(0.25)
 
 
 @njit
@@ -325,23 +286,20 @@ def blur(arguments: Any) -> None:
                 for block in range(blocks):
                     valid = min(BLOCK, channels - BLOCK * block)
                     simd.clear(sums)
-                    for ky in range(3):
-                        own = ky < 2 or out_y == record.out_height - 1
-                        winners = record.winners if own else 0
-                        y = 2 * out_y - record.top + ky
-                        if record.replicate:
-                            y = _clamped(y, record.pooled_height)
-                        elif not 0 <= y < record.pooled_height:
+                    for i in range(3):
+                        y = _entry(record.table_rows, out_y, 3, i, 0)
+                        if y < 0:
                             continue
-                        for kx in range(3):
-                            x = 2 * out_x - record.left + kx
-                            if record.replicate:
-                                x = _clamped(x, record.pooled_width)
-                            elif not 0 <= x < record.pooled_width:
+                        own = i < 2 or out_y == record.out_height - 1
+                        winners = record.winners if own else 0
+                        across = _blur_weight(_entry(record.table_rows, out_y, 3, i, 1))
+                        for j in range(3):
+                            x = _entry(record.table_columns, out_x, 3, j, 0)
+                            if x < 0:
                                 continue
                             _pool_cell(record, image, y, x, block, valid, scratch, cell, winners)
-                            weight = np.float32((2 - abs(ky - 1)) * (2 - abs(kx - 1))) / 16
-                            simd.multiply_add(sums, cell, weight)
+                            along = _blur_weight(_entry(record.table_columns, out_x, 3, j, 1))
+                            simd.multiply_add(sums, cell, across * along)
                     place = (row * record.out_width + out_x) * channels + BLOCK * block
                     store_block(sums, record.result + 4 * place, valid)
 
@@ -353,18 +311,21 @@ def _cell_gradient(
     """Writes the gradient of 64 channels of a pooled cell."""
     simd.clear(cell)
     height, width, channels = record.out_height, record.out_width, record.channels
-    first_y, last_y = _reach(y, record.top, 2, 3, record.pooled_height, height)
-    first_x, last_x = _reach(x, record.left, 2, 3, record.pooled_width, width)
-    for out_y in range(first_y, last_y + 1):
-        across = _blur_weight(y, record.top, out_y, record.pooled_height, record.replicate)
-        if across == 0:
+    rows, columns = record.row_entries, record.column_entries
+    for i in range(rows):
+        out_y = _entry(record.table_rows, y, rows, i, 0)
+        if out_y < 0:
             continue
-        for out_x in range(first_x, last_x + 1):
-            weight = across * _blur_weight(
-                x, record.left, out_x, record.pooled_width, record.replicate
-            )
-            if weight != 0:
-                place = ((image * height + out_y) * width + out_x) * channels + BLOCK * block
+        across = _blur_weight(_entry(record.table_rows, y, rows, i, 1))
+        for j in range(columns):
+            out_x = _entry(record.table_columns, x, columns, j, 0)
+            if out_x < 0:
+                continue
+            weight = across * _blur_weight(_entry(record.table_columns, x, columns, j, 1))
+            place = ((image * height + out_y) * width + out_x) * channels + BLOCK * block
+            if valid == BLOCK:
+                simd.multiply_add(cell, record.result + 4 * place, weight)
+            else:
                 load_block(record.result + 4 * place, scratch, valid)
                 simd.multiply_add(cell, scratch, weight)
 
@@ -422,9 +383,8 @@ def blur_back(arguments: Any) -> None:
 STEM = Kernel(stem, STEM_FIELDS)
 STEM_BACK = Kernel(stem_back, STEM_BACK_FIELDS)
 DEPTHWISE = Kernel(depthwise, DEPTHWISE_FIELDS)
-DEPTHWISE_BACK = Kernel(depthwise_back, DEPTHWISE_FIELDS)
 BLUR = Kernel(blur, BLUR_FIELDS)
 BLUR_BACK = Kernel(blur_back, BLUR_FIELDS)
 
-FILTERING = (STEM, STEM_BACK, DEPTHWISE, DEPTHWISE_BACK, BLUR, BLUR_BACK)
+FILTERING = (STEM, STEM_BACK, DEPTHWISE, BLUR, BLUR_BACK)
 """All of them."""

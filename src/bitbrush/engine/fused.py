@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -14,7 +15,6 @@ from .filtering import (
     BLUR,
     BLUR_BACK,
     DEPTHWISE,
-    DEPTHWISE_BACK,
     MAXIMUM,
     NONE,
     STEM,
@@ -44,6 +44,58 @@ def borders(size: int, kernel: int, stride: int, padding: Padding) -> tuple[int,
     else:
         before = after = 0 if padding == "valid" else int(padding)
     return before, (size + before + after - kernel) // stride + 1
+
+
+@lru_cache(maxsize=256)
+def windows(
+    size: int, kernel: int, stride: int, padding: Padding, replicate: bool, back: bool
+) -> Tensor:
+    """Which cells each result looks at along one axis, or which results look at each cell.
+
+    Args:
+        size: cells.
+        replicate: cells outside are the nearest ones; else they are left out.
+        back: results of each cell instead.
+    Returns:
+        int32 [results (or cells), most entries, 2] of (index of the other, place in the kernel);
+        -1 where there are no more.
+    """
+    before, results = borders(size, kernel, stride, padding)
+    entries: list[list[tuple[int, int]]] = [[] for _ in range(size if back else results)]
+    for result in range(results):
+        for place in range(kernel):
+            cell = result * stride - before + place
+            if replicate:
+                cell = min(max(cell, 0), size - 1)
+            if 0 <= cell < size:
+                pair = (result, place) if back else (cell, place)
+                entries[cell if back else result].append(pair)
+            elif not back:
+                entries[result].append((-1, place))
+    most = max(map(len, entries))
+    padded = [row + [(-1, 0)] * (most - len(row)) for row in entries]
+    return torch.tensor(padded, dtype=torch.int32)
+
+
+class _Tables:
+    """The tables of both axes; to be held for as long as a kernel reads them."""
+
+    def __init__(
+        self, size: tuple[int, int], window: tuple[int, int, Padding], replicate: bool, back: bool
+    ) -> None:
+        """Args:
+        size: height and width of the cells.
+        window: kernel, stride and padding.
+        """
+        self.rows, self.columns = (windows(s, *window, replicate, back) for s in size)
+
+    def arguments(self) -> dict[str, int]:
+        return {
+            "table_rows": self.rows.data_ptr(),
+            "table_columns": self.columns.data_ptr(),
+            "row_entries": self.rows.shape[1],
+            "column_entries": self.columns.shape[1],
+        }
 
 
 class PictureConv2d(nn.Module):
@@ -86,11 +138,11 @@ class _PictureConvolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, layer: PictureConv2d) -> Tensor:
         x = x.float().contiguous()
         images, _, height, width = x.shape
-        top, out_height = borders(height, layer.kernel, layer.stride, layer.padding)
-        left, out_width = borders(width, layer.kernel, layer.stride, layer.padding)
+        window = (layer.kernel, layer.stride, layer.padding)
+        out_height, out_width = (borders(side, *window)[1] for side in (height, width))
         channels = len(layer.bias)
         result = empty_map((images, channels, out_height, out_width))
-        ctx.layer, ctx.shape = layer, x.shape
+        ctx.layer, ctx.shape, ctx.window = layer, x.shape, window
         ctx.passed = None
         if ctx.needs_input_grad[0]:
             words = images * out_height * out_width * channels // LANES
@@ -102,39 +154,36 @@ class _PictureConvolution(torch.autograd.Function):
             "out_height": out_height,
             "out_width": out_width,
             "kernel": layer.kernel,
-            "stride": layer.stride,
-            "top": top,
-            "left": left,
-            "replicate": layer.replicate,
             "channels": channels,
+            "weights": layer.weight.data_ptr(),
+            "scale": layer.scale.data_ptr(),
+            "passed": address(ctx.passed),
         }
+        tables = _Tables((height, width), window, layer.replicate, False)
         STEM(
             torch.get_num_threads(),
             **_chunks(images * out_height),
             **ctx.geometry,
+            **tables.arguments(),
             picture=x.data_ptr(),
-            weights=layer.weight.data_ptr(),
             bias=layer.bias.data_ptr(),
-            scale=layer.scale.data_ptr(),
             offset=layer.offset.data_ptr(),
             result=result.data_ptr(),
-            passed=address(ctx.passed),
         )
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        layer: PictureConv2d = ctx.layer
         gradient = channels_last(gradients[0])
         result = torch.empty(ctx.shape)
+        images, _, height, width = ctx.shape
+        tables = _Tables((height, width), ctx.window, ctx.layer.replicate, True)
         STEM_BACK(
             torch.get_num_threads(),
-            **_chunks(ctx.shape[0] * ctx.shape[2]),
+            **_chunks(images * height),
             **ctx.geometry,
+            **tables.arguments(),
             picture=result.data_ptr(),
-            weights=layer.weight.data_ptr(),
-            scale=layer.scale.data_ptr(),
-            passed=ctx.passed.data_ptr(),
             gradient=gradient.data_ptr(),
         )
         return result, None
@@ -164,45 +213,45 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, layer: DepthwiseConv2d) -> Tensor:
         x = channels_last(x)
         images, channels, height, width = x.shape
-        top, out_height = borders(height, layer.kernel, layer.stride, layer.padding)
-        left, out_width = borders(width, layer.kernel, layer.stride, layer.padding)
-        result = empty_map((images, channels, out_height, out_width))
+        window = (layer.kernel, layer.stride, layer.padding)
+        out = tuple(borders(side, *window)[1] for side in (height, width))
+        result = empty_map((images, channels, *out))
         ctx.layer, ctx.shape = layer, x.shape
-        ctx.geometry = {
-            "height": height,
-            "width": width,
-            "out_height": out_height,
-            "out_width": out_width,
-            "kernel": layer.kernel,
-            "stride": layer.stride,
-            "top": top,
-            "left": left,
-            "channels": channels,
-            "weights": layer.weight.data_ptr(),
-        }
-        DEPTHWISE(
-            torch.get_num_threads(),
-            **_chunks(images * out_height),
-            **ctx.geometry,
-            values=x.data_ptr(),
-            bias=layer.bias.data_ptr(),
-            result=result.data_ptr(),
+        _filter_channels(
+            layer, x, result, layer.bias, _Tables((height, width), window, False, False)
         )
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        layer: DepthwiseConv2d = ctx.layer
         gradient = channels_last(gradients[0])
         result = empty_map(ctx.shape)
-        DEPTHWISE_BACK(
-            torch.get_num_threads(),
-            **_chunks(ctx.shape[0] * ctx.shape[2]),
-            **ctx.geometry,
-            values=result.data_ptr(),
-            bias=ctx.layer.nothing.data_ptr(),
-            result=gradient.data_ptr(),
-        )
+        window = (layer.kernel, layer.stride, layer.padding)
+        tables = _Tables(ctx.shape[2:], window, False, True)
+        _filter_channels(layer, gradient, result, layer.nothing, tables)
         return result, None
+
+
+def _filter_channels(
+    layer: DepthwiseConv2d, values: Tensor, result: Tensor, bias: Tensor, tables: _Tables
+) -> None:
+    images, channels, height, width = values.shape
+    DEPTHWISE(
+        torch.get_num_threads(),
+        **_chunks(images * result.shape[2]),
+        **tables.arguments(),
+        values=values.data_ptr(),
+        height=height,
+        width=width,
+        out_height=result.shape[2],
+        out_width=result.shape[3],
+        kernel=layer.kernel,
+        channels=channels,
+        weights=layer.weight.data_ptr(),
+        bias=bias.data_ptr(),
+        result=result.data_ptr(),
+    )
 
 
 class BlurredPool2d(nn.Module):
@@ -234,11 +283,10 @@ class _BlurredPool(torch.autograd.Function):
         images, channels, height, width = x.shape
         lost = 0 if layer.pool == NONE else 1
         pooled = (height - lost, width - lost)
-        padding: Padding = 1 if layer.replicate else "same"
-        top, out_height = borders(pooled[0], 3, 2, padding)
-        left, out_width = borders(pooled[1], 3, 2, padding)
+        ctx.window = (3, 2, 1 if layer.replicate else "same")
+        out_height, out_width = (borders(side, *ctx.window)[1] for side in pooled)
         result = empty_map((images, channels, out_height, out_width))
-        ctx.shape, ctx.winners = x.shape, None
+        ctx.layer, ctx.shape, ctx.pooled, ctx.winners = layer, x.shape, pooled, None
         if ctx.needs_input_grad[0] and (layer.pool != NONE or layer.rectified):
             words = images * pooled[0] * pooled[1] * -(-channels // 64) * WINNERS[layer.pool]
             ctx.winners = torch.empty(words, dtype=torch.int64)
@@ -250,17 +298,16 @@ class _BlurredPool(torch.autograd.Function):
             "pool": layer.pool,
             "pooled_height": pooled[0],
             "pooled_width": pooled[1],
-            "top": top,
-            "left": left,
-            "replicate": layer.replicate,
             "out_height": out_height,
             "out_width": out_width,
             "winners": address(ctx.winners),
         }
+        tables = _Tables(pooled, ctx.window, layer.replicate, False)
         BLUR(
             torch.get_num_threads(),
             **_chunks(images * out_height),
             **ctx.geometry,
+            **tables.arguments(),
             values=x.data_ptr(),
             result=result.data_ptr(),
         )
@@ -270,10 +317,12 @@ class _BlurredPool(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         gradient = channels_last(gradients[0])
         result = empty_map(ctx.shape)
+        tables = _Tables(ctx.pooled, ctx.window, ctx.layer.replicate, True)
         BLUR_BACK(
             torch.get_num_threads(),
             **_chunks(ctx.shape[0] * ctx.shape[2]),
             **ctx.geometry,
+            **tables.arguments(),
             values=result.data_ptr(),
             result=gradient.data_ptr(),
         )

@@ -406,11 +406,13 @@ def pass_gradient(arguments: Any) -> None:
                 if result != 0:
                     bits = simd.load_word(passed + word) if passed != 0 else -1
                     simd.keep_scaled(total, bits, record.scale + FLOATS * block, term)
-                    if record.result_half:
+                    if not record.result_half:
+                        store_block(term, result + 4 * place, valid)
+                    elif valid == BLOCK:
+                        simd.narrow(term, result + 2 * place)
+                    else:
                         simd.narrow(term, other)
                         _store_halves(other, result + 2 * place, valid)
-                    else:
-                        store_block(term, result + 4 * place, valid)
 
 
 ROUND_FIELDS = (

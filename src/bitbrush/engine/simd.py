@@ -465,17 +465,54 @@ def _row(kind: Any) -> Any:
 
 
 @intrinsic
-def weigh(typing: Any, total: Any, value: Any, weights: Any) -> Any:
-    """total += value weights, for 16 weights and one value."""
+def weigh_colours(
+    typing: Any, total: Any, red: Any, green: Any, blue: Any, weights: Any, step: Any
+) -> Any:
+    """total += red weights[0] + green weights[1] + blue weights[2], for 16 floats.
+
+    Args:
+        step: bytes from the weights of one colour to those of the next.
+    """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        total, value, weights = arguments
-        spread = _splat(builder, value, LANES)
-        product = builder.fmul(spread, _load(builder, weights, _row(F32)))
-        _store(builder, builder.fadd(_load(builder, total, _row(F32)), product), total)
+        total, *colours, weights, step = arguments
+        result = _load(builder, total, _row(F32))
+        for colour in colours:
+            product = builder.fmul(
+                _splat(builder, colour, LANES), _load(builder, weights, _row(F32))
+            )
+            result = builder.fadd(result, product)
+            weights = builder.add(weights, step)
+        _store(builder, result, total)
         return context.get_dummy_value()
 
-    return types.void(ADDRESS, types.float32, ADDRESS), emit
+    return types.void(ADDRESS, *[types.float32] * 3, ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def weigh_back(
+    typing: Any, totals: Any, values: Any, bits: Any, scale: Any, weights: Any, step: Any
+) -> Any:
+    """totals[colour] += scale values weights[colour], for 16 floats and three colours.
+
+    Args:
+        bits: values whose bit is not set count as 0.
+        step: bytes from the weights of one colour to those of the next.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        totals, values, bits, scale, weights, step = arguments
+        scaled = builder.fmul(_load(builder, values, _row(F32)), _load(builder, scale, _row(F32)))
+        kept = builder.bitcast(bits, _row(I1))
+        kept = builder.select(kept, scaled, _constant(F32, 0.0, LANES))
+        for colour in range(3):
+            place = _offset(builder, totals, 4 * LANES * colour)
+            product = builder.fmul(kept, _load(builder, weights, _row(F32)))
+            _store(builder, builder.fadd(_load(builder, place, _row(F32)), product), place)
+            weights = builder.add(weights, step)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, types.uint16, *[ADDRESS] * 3), emit
 
 
 @intrinsic
@@ -508,20 +545,6 @@ def rectify_row(typing: Any, sums: Any, scale: Any, offset: Any, result: Any) ->
         return builder.bitcast(positive, I16)
 
     return types.uint16(*[ADDRESS] * 4), emit
-
-
-@intrinsic
-def keep_row(typing: Any, values: Any, bits: Any, scale: Any, result: Any) -> Any:
-    """result = scale values where the bit is set, else 0, for 16 floats."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values, bits, scale, result = arguments
-        scaled = builder.fmul(_load(builder, values, _row(F32)), _load(builder, scale, _row(F32)))
-        kept = builder.bitcast(bits, _row(I1))
-        _store(builder, builder.select(kept, scaled, _constant(F32, 0.0, LANES)), result)
-        return context.get_dummy_value()
-
-    return types.void(ADDRESS, types.uint16, ADDRESS, ADDRESS), emit
 
 
 @intrinsic
