@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from bitbrush.cli import main
 from bitbrush.cli.app import app
+from bitbrush.engine.precision import best_precision
 from bitbrush.images import read_metadata
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.style.settings import PaintSettings, option_name
@@ -101,9 +102,11 @@ def test_json_is_one_object_and_nothing_else(folder: Path) -> None:
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert list(found) == [
-        *("output", "network", "engine", "device", "width", "height", "steps", "seconds"),
-        *("peak_rss_mb", "losses", "settings"),
+        *("output", "network", "engine", "precision", "threads", "device", "width", "height"),
+        *("steps", "seconds", "peak_rss_mb", "losses", "settings"),
     ]
+    assert (found["engine"], found["threads"]) == ("packed", 1)
+    assert found["precision"] == best_precision()
     assert (found["output"], found["network"], found["device"]) == ("out.png", "quickbrush", "cpu")
     assert (found["width"], found["height"], found["steps"]) == (64, 48, 2)
     assert found["seconds"] > 0 and 50 < found["peak_rss_mb"] < 20000

@@ -153,6 +153,7 @@ def test_threads_are_used_and_given_back() -> None:
     ("settings", "words"),
     [
         ({"engine": "packd"}, "did you mean 'packed'"),
+        ({"precision": "bf61"}, "did you mean 'bf16'"),
         ({"device": "cudda"}, "did you mean 'cuda'"),
         ({"weights": "nowhere.safetensors"}, "no such file"),
         ({"style_taps": "stage2.block9"}, "did you mean 'stage2.block"),

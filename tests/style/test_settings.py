@@ -44,7 +44,7 @@ OTHERWISE: dict[str, Any] = {
     "preserve_colours": "statistics",
     "seed": 1,
 }
-ELSEWHERE = {"network", "weights", "pooling", "engine", "device", "threads"}
+ELSEWHERE = {"network", "weights", "pooling", "engine", "precision", "device", "threads"}
 """Settings that act outside of the loop; test_paint_library.py has them."""
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bitbrush.errors import InputError
 from bitbrush.style.settings import STATISTICS
-from bitbrush.style.statistics import POSITIONS, StyleTarget, channel_statistics, gram_matrix
+from bitbrush.style.statistics import VALUES, StyleTarget, channel_statistics, gram_matrix
 
 
 def maps(height: int, width: int, channels: int = 5, seed: int = 0) -> Tensor:
@@ -23,7 +23,7 @@ def draws() -> torch.Generator:
     return torch.Generator().manual_seed(3)
 
 
-@pytest.mark.parametrize("width", [9, POSITIONS // 4])
+@pytest.mark.parametrize("width", [9, VALUES // 20])
 def test_moments_are_numpys(width: int) -> None:
     features = maps(6, width)
     flat = features[0].flatten(1).double().numpy()

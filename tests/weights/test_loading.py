@@ -80,11 +80,14 @@ def test_random_weights_are_repeatable_and_disturb_nothing() -> None:
 
 
 def test_a_one_bit_network_survives_its_file(tmp_path: Path) -> None:
-    network = load_network("quickbrush", None)
-    save_network(network, tmp_path / "q.safetensors", {})
-    again = load_network("quickbrush", tmp_path / "q.safetensors")
+    path = tmp_path / "q.safetensors"
+    save_network(load_network("quickbrush", None, engine="float"), path, {})
     image, taps = torch.rand(1, 3, 32, 32), ["stage4.block3"]
-    assert torch.equal(again(image, taps)[taps[0]], network(image, taps)[taps[0]])
+    for engine in ("float", "packed"):
+        network = load_network("quickbrush", None, engine=engine)
+        again = load_network("quickbrush", path, engine=engine)
+        assert network.engine == again.engine == engine
+        assert torch.equal(again(image, taps)[taps[0]], network(image, taps)[taps[0]])
 
 
 def test_quicknet_v1_takes_few_bytes(tmp_path: Path) -> None:
@@ -151,6 +154,9 @@ def test_rubbish_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
     ("options", "message"),
     [
         ({"engine": "packet"}, "did you mean 'packed'"),
+        ({"engine": "packed"}, "has no one-bit layers"),
+        ({"precision": "bf61"}, "did you mean 'bf16'"),
+        ({"precision": "bf16"}, "is the packed engine's"),
         ({"device": "cudo"}, "did you mean 'cuda'"),
         ({"device": "cuda:99"}, "no device cuda:99"),
         ({"device": "cpu:1"}, "unknown device"),

@@ -119,7 +119,7 @@ class Peer:
         # The stem's end is what the first block adds to; a stage's is the last sum of its size.
         adds = [m for layer, m in zip(model.layers, maps) if "add" in layer.name]  # noqa: B905
         stages = {each.shape[1]: each for each in adds}
-        taps = tf.keras.Model(model.input, [adds[0].node.keras_inputs[0], *stages.values()])
+        taps = tf.keras.Model(model.input, [adds[0].node.keras_inputs[-1], *stages.values()])
 
         def moments(each: Any) -> Any:
             flat = tf.reshape(each, (-1, each.shape[-1]))

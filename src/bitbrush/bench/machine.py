@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,13 @@ class OthersBusy:
     """What share of the machine's cores others have used since this was made.
 
     Threads that wait for each other lose far more time than that share to a neighbour.
+
+    Args:
+        ours: processes that were started for the measurement and still run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ours: Sequence[int] = ()) -> None:
+        self._ours = ours
         self._before = self._now()
 
     def share(self) -> float | None:
@@ -65,17 +69,28 @@ class OthersBusy:
         whole, busy, own = (late - early for late, early in zip(now, before, strict=True))
         return min(max((busy - own) / whole, 0.0), 1.0) if whole else None
 
-    @staticmethod
-    def _now() -> tuple[float, float, float] | None:
+    def _now(self) -> tuple[float, float, float] | None:
+        """Clock ticks: all of them, busy ones, and ours."""
         try:
             line = Path("/proc/stat").read_text().splitlines()[0]
+            children = sum(map(_ticks, self._ours))
         except OSError:
             return None
         ticks = [float(field) for field in line.split()[1:9]]
         times = os.times()
         own = times.user + times.system + times.children_user + times.children_system
         # The fourth and fifth count idle time.
-        return sum(ticks), sum(ticks) - ticks[3] - ticks[4], own * os.sysconf("SC_CLK_TCK")
+        return (
+            sum(ticks),
+            sum(ticks) - ticks[3] - ticks[4],
+            (own * os.sysconf("SC_CLK_TCK") + children),
+        )
+
+
+def _ticks(process: int) -> int:
+    """Of a process's user and system time (fields 14 and 15, counted behind its name)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def peaks() -> dict[str, float | None]:

@@ -1,7 +1,8 @@
 """The memory that steps take, and their time, in a process of its own (see `workers`).
 
 Growth is what steps at the full size add to a process that is ready: the highest resident memory
-over them, less the resident memory after loading and one step of a small picture.
+over them, less the resident memory after loading and one step of a small picture. What was freed
+is given back to the system throughout, so that the figures are of memory in use, with every engine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..style.allocator import return_freed_memory
 from .process_memory import forget_peak, peak_resident, resident
 from .step import Engine, make_step
 from .timing import Advance, Times, timed
@@ -37,12 +39,14 @@ def measure_apart(
 
 def measure(request: dict[str, Any], advance: Advance) -> dict[str, Any]:
     """The same, in this process."""
+    return_freed_memory()
     torch.set_num_threads(request["threads"])
     engine = Engine(**request["engine"])
     network = engine.load()
     make_step(engine, network, SMALL, SMALL)()
     step = timed(make_step(engine, network, request["height"], request["width"]))
     before = peak_resident()
+    return_freed_memory()
     ready = resident()
     forget_peak()
     seconds = []

@@ -66,7 +66,6 @@ def bench_paint(
             "content": None if content is None else str(content),
             "style": style,
             "settings": {**settings, **_settings_of(name), "threads": threads},
-            "label": name,
         }
         cases.append(run_worker("bitbrush.bench.painting", request, report))
     first, *others = cases
@@ -105,9 +104,10 @@ def measure(request: dict[str, Any], advance: Advance) -> dict[str, Any]:
     content = request["content"]
     source = demo_photograph() if content is None else Path(content)
     session = Session(source, [request["style"]], make_settings(request["settings"]))
-    label = f"{session.job.network.name} {request['label']}"
-    if session.job.network.engine == "packed":
-        label = f"{session.job.network.name} packed, {session.job.network.precision}"
+    network = session.job.network
+    label = f"{network.name} packed, {network.precision}"
+    if network.engine == "float":
+        label = f"{network.name} float engine"
     started = time.perf_counter()
     steps = 0
     width = height = 0

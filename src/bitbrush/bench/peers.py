@@ -22,12 +22,14 @@ class Peer:
     """A running `larq_peer`; see there for what it is asked.
 
     Attributes:
+        pid: of its process.
         versions: of its libraries, by name, once something was loaded.
     """
 
     def __init__(self, process: subprocess.Popen[str], python: str) -> None:
         self._process = process
         self._python = python
+        self.pid = process.pid
         self.versions: dict[str, str] = {}
 
     def load(self, what: str, threads: int, **shape: int) -> dict[str, Contestant]:

@@ -55,7 +55,8 @@ def kernel_tables(result: Mapping[str, Any]) -> list[Table]:
             ["shape", "sign and pack, µs", "packed, µs", "packed vs torch", "with sign and pack"],
             times,
         ),
-        _ratios(result["ratios"]),
+        # The others are in the table above.
+        _ratios([ratio for ratio in result["ratios"] if ratio["target"] is not None]),
     ]
 
 
@@ -187,10 +188,14 @@ def _ratios(ratios: Sequence[Mapping[str, Any]]) -> Table:
 
 def _limits(limits: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
-        [each["what"], _mb(each["bytes"]), f"{_mb(each['limit'])}: {_met(each['met'])}"]
+        [
+            each["what"],
+            _mb(each["bytes"]),
+            "" if each["limit"] is None else f"{_mb(each['limit'])}: {_met(each['met'])}",
+        ]
         for each in limits
     ]
-    return Table("Limits", ["what", "MB", "limit, MB"], rows)
+    return Table("Limits", ["whole process", "MB", "limit, MB"], rows)
 
 
 def _met(met: bool) -> str:

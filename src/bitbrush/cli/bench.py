@@ -58,8 +58,8 @@ def kernels(
     from ..bench.machine import OthersBusy, describe
     from ..bench.tables import kernel_tables
 
-    busy = OthersBusy()
     with _peer(peer_python) as peer, progress("timing kernels", 1.0) as bar:
+        busy = OthersBusy([] if peer is None else [peer.pid])
 
         def others(shape: Shape) -> dict[str, Callable[[], float]]:
             if peer is None:
@@ -68,8 +68,8 @@ def kernels(
             return peer.load("convolution", _threads(), **size)
 
         result = bench_kernels(repetitions, peer=others, advance=bar.update)
-    result |= {"repetitions": repetitions, "machine": describe(), "others_busy": busy.share()}
-    result["peers"] = peer.versions if peer is not None else {}
+        result |= {"repetitions": repetitions, "machine": describe(), "others_busy": busy.share()}
+        result["peers"] = peer.versions if peer is not None else {}
     _print(result, kernel_tables, as_json)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from .app import app
+from .engine_notes import prepare_engine
 
 
 @app.command()
@@ -45,6 +46,7 @@ def classify(
 
     require_classifier(network)
     loaded = load_network(network, weights, device=device)
+    prepare_engine(loaded)
     results = []
     for path in pictures:
         guesses = top_classes(loaded, read_image(path).rgb, top)

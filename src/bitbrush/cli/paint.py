@@ -16,6 +16,7 @@ import typer
 from ..errors import InputError, PaintingError
 from ..style.settings import PaintSettings
 from .app import app, options
+from .engine_notes import prepare_engine
 from .progress import Progress, progress
 from .resuming import clean_up, finished, resumed
 from .settings_options import with_settings
@@ -85,6 +86,7 @@ def paint(
         _remark(f"resuming at step {state.total}")
     elif resume:
         _remark(f"there is no checkpoint of {output} to resume from; beginning anew")
+    prepare_engine(session.job.network, session.job.settings.engine)
     started = time.monotonic()
     painting = Run(session, output, save_every, state).paint()
     seconds = time.monotonic() - started
@@ -209,6 +211,8 @@ def _print_json(metadata: Mapping[str, Any], output: Path, seconds: float) -> No
         "output": str(output),
         "network": settings["network"],
         "engine": metadata["engine"],
+        "precision": metadata["precision"],
+        "threads": metadata["threads"],
         "device": settings["device"],
         "width": metadata["width"],
         "height": metadata["height"],

@@ -78,7 +78,9 @@ class PaintSettings:
     seed: int = setting(0, "seed of everything random")
     engine: str = setting("auto", "how one-bit layers are computed", ENGINES)
     precision: str = setting(
-        "auto", "what one-bit layers' gradients are computed in; auto: the CPU's fastest", PRECISIONS
+        "auto",
+        "what one-bit layers' gradients are computed in; auto: the CPU's fastest",
+        PRECISIONS,
     )
     device: str = setting("cpu", "where to compute", DEVICES)
     threads: int | None = setting(None, "CPU threads; one for each core")

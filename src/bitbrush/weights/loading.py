@@ -115,7 +115,9 @@ def choose_engine(
     if precision == "low-bit" and chosen and device != "cpu":
         raise InputError(f"low-bit gradients are computed on the CPU only, not on {device}")
     if not chosen and precision not in ("auto", "float32"):
-        raise InputError(f"precision {precision!r} is the packed engine's, which {name} does not get")
+        raise InputError(
+            f"precision {precision!r} is the packed engine's, which {name} does not get"
+        )
     return "packed" if chosen else "float"
 
 

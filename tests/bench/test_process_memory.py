@@ -1,0 +1,33 @@
+"""Memory as Linux counts it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from bitbrush.bench import process_memory
+from bitbrush.bench.process_memory import forget_peak, peak_resident, resident
+from bitbrush.errors import InputError
+
+MANY = 2**26
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux only")
+def test_the_peak_stays_when_memory_is_freed_and_can_be_forgotten() -> None:
+    forget_peak()
+    before = peak_resident()
+    block = np.ones(MANY, np.uint8)
+    held = resident()
+    del block
+    assert peak_resident() - before > 0.9 * MANY and peak_resident() >= held
+    forget_peak()
+    assert peak_resident() - before < 0.5 * MANY
+
+
+def test_elsewhere_it_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr(process_memory, "_PROCESS", tmp_path / "nowhere")
+    for ask in (resident, peak_resident, forget_peak):
+        with pytest.raises(InputError, match="Linux"):
+            ask()
