@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from bitbrush.engine.packing import Filters
-from bitbrush.engine.transposed import TransposedFilters, rounding_seed
+from bitbrush.engine.rounding import rounding_seed
+from bitbrush.engine.transposed import TransposedFilters
 
 Relative = Callable[[Tensor, Tensor], float]
 

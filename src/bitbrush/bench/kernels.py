@@ -26,7 +26,7 @@ LARGER = ((64, 128), (128, 64), (256, 32), (512, 16))
 KERNEL = 3
 BORDER = (KERNEL // 2,) * 4
 TARGET = 10.0
-GRADIENTS: tuple[Precision, ...] = ("float32", "bf16", "low-bit")
+GRADIENTS: tuple[Precision, ...] = ("float32", "bf16", "int8", "low-bit")
 
 PACKED, PACK, TORCH, TORCH_LAST = "packed", "sign and pack", "torch", "torch channels_last"
 
@@ -92,7 +92,10 @@ def _packed(x: Tensor, weight: Tensor) -> dict[str, Callable[[], object]]:
 
     def gradient(precision: Precision) -> Callable[[], object]:
         arrived = x.bfloat16() if precision == "bf16" else x
-        transposed = layers[precision].transposed
+        layer = layers[precision]
+        transposed, into = layer.transposed, torch.empty_like(x)
+        if precision == "int8":
+            return lambda: transposed.winograd.add_gradient(x, into, scale=layer.slope)
         return lambda: transposed(arrived, x.shape[2:], BORDER, precision)  # type: ignore[arg-type]
 
     works: dict[str, Callable[[], object]] = {

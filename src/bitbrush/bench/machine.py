@@ -140,23 +140,23 @@ def _popcount_words() -> float:
     import numba
     import numpy as np
 
-    from ..engine import simd
+    from ..engine import llvm, simd
 
     rows, run, rounds = 3, 12, 20_000
-    weights = np.arange(rows * run * simd.BLOCK, dtype=np.int32)
-    pixels = np.arange(simd.TILE * rows * run, dtype=np.int32)
-    sums = np.zeros((simd.TILE, simd.BLOCK), np.int32)
+    weights = np.arange(rows * run * llvm.BLOCK, dtype=np.int32)
+    pixels = np.arange(llvm.TILE * rows * run, dtype=np.int32)
+    sums = np.zeros((llvm.TILE, llvm.BLOCK), np.int32)
 
     @numba.njit
     def count(rounds: Any, sums: Any, pixels: Any, weights: Any) -> None:
         for _ in range(rounds):
-            simd.differing_bits(  # type: ignore[call-arg]
+            simd.differing_bits(
                 sums, pixels, pixels + 48, pixels + 96, pixels + 144, rows, 48, run, weights
             )
 
     addresses = (sums.ctypes.data, pixels.ctypes.data, weights.ctypes.data)
     seconds = _best(lambda: count(rounds, *addresses))
-    return rounds * simd.TILE * simd.BLOCK * rows * run / 2 / seconds
+    return rounds * llvm.TILE * llvm.BLOCK * rows * run / 2 / seconds
 
 
 def _product(dtype: torch.dtype, side: int = 2048) -> float:

@@ -118,8 +118,11 @@ class ResidualChain(torch.autograd.Function):
         last = max((index for index, tap in taps.items() if tap is not None), default=None)
         if last is None:
             return (None,) * 5
+        precision = ctx.blocks[0].transposed.way(ctx.precision, (ctx.blocks[0].border,) * 4)
+        if precision == "int8":
+            return _back_in_octets(ctx, taps, last), None, None, None, None
         running = _empty(shape, torch.float32)
-        half = torch.bfloat16 if ctx.precision == "bf16" else torch.float32
+        half = torch.bfloat16 if precision == "bf16" else torch.float32
         scaled = _empty(shape, half)
         arrived: Tensor | None = None
         for index in range(last, -1, -1):
@@ -132,13 +135,13 @@ class ResidualChain(torch.autograd.Function):
                 arrived=arrived,
                 factor=ctx.kinds[index + 1] if arrived is not None else None,
                 factors=factors[index + 1] if arrived is not None else None,
-                tap=None if tap is None else tap.contiguous(memory_format=torch.channels_last),
+                tap=_flat(tap),
                 passed=passed[index],
                 scale=block.scale,
                 result=scaled,
             )
             border = (block.border,) * 4
-            arrived = block.transposed(scaled, shape[2:], border, ctx.precision)
+            arrived = block.transposed(scaled, shape[2:], border, precision)
         pass_gradient(
             running,
             running=running,
@@ -147,6 +150,38 @@ class ResidualChain(torch.autograd.Function):
             factors=factors[0],
         )
         return running, None, None, None, None
+
+
+def _back_in_octets(ctx: Any, taps: dict[int, Tensor | None], last: int) -> Tensor:
+    """The gradient to the chain's input, a block at a time, each in one pass."""
+    passed, factors, shape = ctx.kept
+    running = _flat(taps[last])
+    assert running is not None
+    # What a block's neighbours still read must not be overwritten, so two maps take turns.
+    spare: Tensor | None = None
+    for index in range(last, -1, -1):
+        block: Rectified = ctx.blocks[index]
+        result = _empty(shape, torch.float32) if spare is None else spare
+        block.transposed.winograd.add_gradient(
+            running,
+            result,
+            scale=block.scale,
+            passed=passed[index],
+            factor=ctx.kinds[index],
+            factors=factors[index],
+            running=running,
+            tap=_flat(taps.get(index - 1)),
+        )
+        # The first one is the loss's own.
+        spare = None if index == last else running
+        running = result
+    return running
+
+
+def _flat(gradient: Tensor | None) -> Tensor | None:
+    if gradient is None:
+        return None
+    return gradient.float().contiguous(memory_format=torch.channels_last)
 
 
 def _empty(shape: tuple[int, int, int, int], dtype: torch.dtype) -> Tensor:

@@ -15,8 +15,8 @@ from numba import carray, njit
 
 from . import simd
 from .kernels import FLOATS, load_block, store_block
+from .llvm import BLOCK, LANES
 from .runtime import Kernel
-from .simd import BLOCK, LANES
 
 ROW = 4 * LANES
 """Bytes of 16 floats."""
@@ -207,7 +207,7 @@ BLUR_FIELDS = (
 
 
 @njit
-def _blur_weight(place: int) -> float:
+def _blur_weight(place: int) -> Any:
     """[1 2 1] / 4."""
     return np.float32(0.5) if place == 1 else np.float32(0.25)
 

@@ -8,7 +8,7 @@ from functools import singledispatch
 import torch
 from torch import Tensor, nn
 
-from ..layers import QUANTIZED_LAYERS, QuantConv2d, QuantLinear
+from ..layers import QUANTIZED_LAYERS, Padding, QuantConv2d, QuantLinear
 from ..networks import quickbrush, quicknet, quicknet_v1, resnet_bmxnet
 from ..networks.sections import Stage
 from ..networks.taps import Network
@@ -193,14 +193,17 @@ def _quantized(
     offset = torch.zeros_like(scale) if layer.bias is None else layer.bias.detach().double()
     if after is not None:
         scale, offset = scale * after[0], offset * after[0] + after[1]
-    convolution = isinstance(layer, QuantConv2d)
+    stride, pad_value = 1, 0.0
+    padding: Padding = "valid"
+    if isinstance(layer, QuantConv2d):
+        stride, padding, pad_value = layer.stride, layer.padding, layer.pad_value
     return PackedConv2d(
         latent,
         scale,
         offset,
-        stride=layer.stride if convolution else 1,
-        padding=layer.padding if convolution else "valid",
-        pad_value=layer.pad_value if convolution else 0.0,
+        stride=stride,
+        padding=padding,
+        pad_value=pad_value,
         estimator=quantizer.estimator if isinstance(quantizer, Sign) else Estimator(),
         precision=precision,
         planes=quantizer.precision if quantizer is not None else 1,

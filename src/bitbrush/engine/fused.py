@@ -21,7 +21,7 @@ from .filtering import (
     STEM_BACK,
 )
 from .launch import CHUNKS, address, channels_last, empty_map
-from .simd import LANES
+from .llvm import LANES
 
 POOLS = {None: NONE, "max": MAXIMUM, "average": AVERAGE}
 WINNERS = {NONE: 1, MAXIMUM: 3, AVERAGE: 4}
@@ -331,6 +331,9 @@ class _BlurredPool(torch.autograd.Function):
 
 class Pointwise(nn.Module):
     """A 1x1 convolution + bias, as a product of matrices."""
+
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         """Args:

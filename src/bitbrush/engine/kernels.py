@@ -15,8 +15,8 @@ from numba import carray, njit
 
 from . import simd
 from .factors import BITS, BYTES, REALS, TABLE
+from .llvm import BLOCK, LANES, TILE
 from .runtime import Kernel
-from .simd import BLOCK, LANES, TILE
 
 FLOATS = 4 * BLOCK
 """Bytes of 64 floats."""
@@ -64,7 +64,7 @@ def _store_halves(block: int, target: int, valid: int) -> None:
 
 
 @njit
-def _load_bytes(source: int, block: int, valid: int) -> None:
+def load_bytes(source: int, block: int, valid: int) -> None:
     for index in range(valid):
         simd.store_byte(block + index, simd.load_byte(source + index))
 
@@ -392,7 +392,7 @@ def pass_gradient(arguments: Any) -> None:
                     if mode == BITS:
                         simd.keep(term, simd.load_word(factors + word))
                     elif mode == BYTES:
-                        _load_bytes(factors + place, other, valid)
+                        load_bytes(factors + place, other, valid)
                         simd.multiply_bytes(term, other, unit, zero)
                     elif mode == REALS:
                         load_block(factors + 4 * place, other, valid)

@@ -199,17 +199,29 @@ class _Convolution(torch.autograd.Function):
         factors, passed, border, shape = ctx.kept
         layer: PackedConv2d = ctx.layer
         gradient = _flat(gradients[0].float())
-        half = torch.bfloat16 if layer.precision == "bf16" else torch.float32
+        before = gradients[0] if ctx.added else None
+        precision = layer.transposed.way(layer.precision, border)
+        result = torch.empty(shape, memory_format=torch.channels_last)
+        if precision == "int8":
+            layer.transposed.winograd.add_gradient(
+                gradient,
+                result,
+                scale=layer.slope,
+                passed=passed,
+                factor=ctx.kind,
+                factors=factors,
+            )
+            return result, before, None, None
+        half = torch.bfloat16 if precision == "bf16" else torch.float32
         scaled = torch.empty_like(gradient, dtype=half)
         pass_gradient(
             gradient, fresh=True, tap=gradient, passed=passed, scale=layer.slope, result=scaled
         )
-        arrived = layer.transposed(scaled, shape[2:], border, layer.precision)
-        result = torch.empty(shape, memory_format=torch.channels_last)
+        arrived = layer.transposed(scaled, shape[2:], border, precision)
         pass_gradient(
             result, running=result, fresh=True, arrived=arrived, factor=ctx.kind, factors=factors
         )
-        return result, gradients[0] if ctx.added else None, None, None
+        return result, before, None, None
 
 
 def _flat(x: Tensor) -> Tensor:
@@ -289,6 +301,7 @@ class PackedResidual(nn.Module):
         self.stage = PackedStage([block])
 
     def forward(self, x: Tensor) -> Tensor:
+        result: Tensor
         ((_, result),) = self.stage(x, [0], True, False)
         return result
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from ..quantizers import Estimator
 from .precision import Precision
@@ -68,7 +69,7 @@ class PlainConvolution(torch.autograd.Function):
         half = torch.float32 if precision == "float32" else torch.bfloat16
         images, channels, height, width = shape
         padded = (images, channels, height + top + bottom, width + left + right)
-        whole = torch.nn.grad.conv2d_input(padded, signs.to(half), scaled.to(half), stride)
+        whole = conv2d_input(padded, signs.to(half), scaled.to(half), stride)  # type: ignore[no-untyped-call]
         inner = whole[:, :, top : top + height, left : left + width].float()
         before = gradient if added else None
         return (inner * ctx.factor, None, None, None, None, before, *(None,) * 4)

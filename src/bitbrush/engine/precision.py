@@ -10,7 +10,7 @@ from llvmlite import binding
 from ..choices import PRECISIONS
 from ..errors import unknown_name
 
-Precision = Literal["float32", "bf16", "low-bit"]
+Precision = Literal["float32", "bf16", "int8", "low-bit"]
 
 LOW_BITS = 5
 """Bit planes of a low-bit gradient: one for the sign, four for the magnitude."""
@@ -24,7 +24,15 @@ def cpu_features() -> frozenset[str]:
 
 
 def best_precision() -> Precision:
-    """bf16 where the CPU multiplies in it, else float32. Decided by flags, never by timing."""
+    """The fastest that the CPU has units for. Decided by flags, never by timing."""
+    features = cpu_features()
+    if "amx-bf16" in features:
+        return "bf16"
+    return "int8" if "avx512vnni" in features else beside_int8()
+
+
+def beside_int8() -> Precision:
+    """What layers that int8 has no kernel for take in its place."""
     return "bf16" if cpu_features() & {"amx-bf16", "avx512bf16"} else "float32"
 
 

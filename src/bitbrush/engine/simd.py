@@ -17,58 +17,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-BLOCK = 64
-"""Channels that are handled together: the bits of one mask word."""
-
-TILE = 4
-"""Pixels that share each load of weights. Four pixels of 64 channels are 16 registers of sums."""
-
-LANES = 16
-"""32-bit lanes of the widest register."""
-
-I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
-F32 = ir.FloatType()
-ADDRESS, COUNT = types.intp, types.intp
-
-
-def _vector(kind: Any, lanes: int = BLOCK) -> Any:
-    return ir.VectorType(kind, lanes)
-
-
-def _pointer(builder: Any, address: Any, kind: Any) -> Any:
-    return builder.inttoptr(address, kind.as_pointer())
-
-
-def _load(builder: Any, address: Any, kind: Any) -> Any:
-    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
-    align = scalar.width // 8 if isinstance(scalar, ir.IntType) else 4
-    return builder.load(_pointer(builder, address, kind), align=align)
-
-
-def _store(builder: Any, value: Any, address: Any) -> None:
-    kind = value.type
-    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
-    align = scalar.width // 8 if isinstance(scalar, ir.IntType) else 4
-    builder.store(value, _pointer(builder, address, kind), align=align)
-
-
-def _splat(builder: Any, value: Any, lanes: int = BLOCK) -> Any:
-    empty = ir.Constant(_vector(value.type, lanes), ir.Undefined)
-    first = builder.insert_element(empty, value, ir.Constant(I32, 0))
-    return builder.shuffle_vector(first, empty, ir.Constant(_vector(I32, lanes), [0] * lanes))
-
-
-def _constant(kind: Any, value: Any, lanes: int = BLOCK) -> Any:
-    return ir.Constant(_vector(kind, lanes), [value] * lanes)
-
-
-def _offset(builder: Any, address: Any, count: int) -> Any:
-    return builder.add(address, ir.Constant(I64, count))
+from . import llvm
+from .llvm import ADDRESS, BLOCK, COUNT, F32, I1, I8, I16, I32, I64, LANES
 
 
 def _lanes_of(builder: Any, word: Any) -> Any:
     """The 64 bits of a word as conditions."""
-    return builder.bitcast(word, _vector(I1))
+    return builder.bitcast(word, llvm.vector(I1))
 
 
 def _word_of(builder: Any, conditions: Any) -> Any:
@@ -77,27 +32,27 @@ def _word_of(builder: Any, conditions: Any) -> Any:
 
 def _dot(builder: Any, sums: Any, base: Any) -> Any:
     """base - 2 sums: what is left of all products when the differing ones count -1 for +1."""
-    twice = builder.shl(_load(builder, sums, _vector(I32)), _constant(I32, 1))
-    return builder.sub(_load(builder, base, _vector(I32)), twice)
+    twice = builder.shl(llvm.load(builder, sums, llvm.vector(I32)), llvm.constant(I32, 1))
+    return builder.sub(llvm.load(builder, base, llvm.vector(I32)), twice)
 
 
 def _magnitude(builder: Any, value: Any) -> Any:
-    bits = builder.bitcast(value, _vector(I32))
-    return builder.bitcast(builder.and_(bits, _constant(I32, 0x7FFFFFFF)), _vector(F32))
+    bits = builder.bitcast(value, llvm.vector(I32))
+    return builder.bitcast(builder.and_(bits, llvm.constant(I32, 0x7FFFFFFF)), llvm.vector(F32))
 
 
 def _wide(builder: Any, halves: Any) -> Any:
     """bfloat16 (as 64 integers of 16 bits) to float32."""
-    bits = builder.shl(builder.zext(halves, _vector(I32)), _constant(I32, 16))
-    return builder.bitcast(bits, _vector(F32))
+    bits = builder.shl(builder.zext(halves, llvm.vector(I32)), llvm.constant(I32, 16))
+    return builder.bitcast(bits, llvm.vector(F32))
 
 
 def _narrow(builder: Any, value: Any) -> Any:
     """float32 to bfloat16, to the nearest, ties to even."""
-    bits = builder.bitcast(value, _vector(I32))
-    odd = builder.and_(builder.lshr(bits, _constant(I32, 16)), _constant(I32, 1))
-    rounded = builder.add(bits, builder.add(odd, _constant(I32, 0x7FFF)))
-    return builder.trunc(builder.lshr(rounded, _constant(I32, 16)), _vector(I16))
+    bits = builder.bitcast(value, llvm.vector(I32))
+    odd = builder.and_(builder.lshr(bits, llvm.constant(I32, 16)), llvm.constant(I32, 1))
+    rounded = builder.add(bits, builder.add(odd, llvm.constant(I32, 0x7FFF)))
+    return builder.trunc(builder.lshr(rounded, llvm.constant(I32, 16)), llvm.vector(I16))
 
 
 @intrinsic
@@ -105,7 +60,7 @@ def next_chunk(typing: Any, counter: Any) -> Any:
     """The counter at an address (int64), which is raised by one for whoever comes next."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(builder, arguments[0], I64)
+        pointer = llvm.pointer(builder, arguments[0], I64)
         return builder.atomic_rmw("add", pointer, ir.Constant(I64, 1), "monotonic")
 
     return COUNT(ADDRESS), emit
@@ -114,7 +69,7 @@ def next_chunk(typing: Any, counter: Any) -> Any:
 def _loader(number: Any, kind: Any) -> Any:
     @intrinsic
     def load(typing: Any, address: Any) -> Any:
-        return number(ADDRESS), lambda c, b, s, a: _load(b, a[0], kind)
+        return number(ADDRESS), lambda c, b, s, a: llvm.load(b, a[0], kind)
 
     load.__doc__ = f"The {number} at an address."
     return load
@@ -124,7 +79,7 @@ def _storer(number: Any, kind: Any) -> Any:
     @intrinsic
     def store(typing: Any, address: Any, value: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _store(builder, arguments[1], arguments[0])
+            llvm.store(builder, arguments[1], arguments[0])
             return context.get_dummy_value()
 
         return types.void(ADDRESS, number), emit
@@ -180,7 +135,7 @@ def differing_bits(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, *pixels, rows, row_bytes, run, weights = arguments
-        vector, registers = _vector(I32, LANES), BLOCK // LANES
+        vector, registers = llvm.vector(I32, LANES), BLOCK // LANES
         count_bits = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(vector, [vector]), f"llvm.ctpop.v{LANES}i32"
         )
@@ -196,21 +151,21 @@ def differing_bits(
                 index = builder.add(first, word.index)
                 address = builder.add(weights, builder.shl(index, ir.Constant(I64, 8)))
                 filters = [
-                    _load(builder, _offset(builder, address, 4 * LANES * part), vector)
+                    llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), vector)
                     for part in range(registers)
                 ]
                 step = builder.shl(word.index, ir.Constant(I64, 2))
                 for start, total in zip(starts, totals, strict=True):
-                    seen = _load(builder, builder.add(start, step), I32)
-                    seen = _splat(builder, seen, LANES)
+                    seen = llvm.load(builder, builder.add(start, step), I32)
+                    seen = llvm.splat(builder, seen, LANES)
                     for part in range(registers):
                         differing = builder.xor(seen, filters[part])
                         bits = builder.call(count_bits, [differing])
                         builder.store(builder.add(builder.load(total[part]), bits), total[part])
         for pixel, total in enumerate(totals):
             for part in range(registers):
-                place = _offset(builder, sums, 4 * (BLOCK * pixel + LANES * part))
-                _store(builder, builder.load(total[part]), place)
+                place = llvm.offset(builder, sums, 4 * (BLOCK * pixel + LANES * part))
+                llvm.store(builder, builder.load(total[part]), place)
         return context.get_dummy_value()
 
     return types.void(*[ADDRESS] * 9), emit
@@ -221,8 +176,8 @@ def signs(typing: Any, values: Any) -> Any:
     """The word whose bits are set where 64 floats are not below 0."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = _load(builder, arguments[0], _vector(F32))
-        return _word_of(builder, builder.fcmp_unordered(">=", value, _constant(F32, 0.0)))
+        value = llvm.load(builder, arguments[0], llvm.vector(F32))
+        return _word_of(builder, builder.fcmp_unordered(">=", value, llvm.constant(F32, 0.0)))
 
     return types.int64(ADDRESS), emit
 
@@ -232,8 +187,10 @@ def within(typing: Any, values: Any, width: Any) -> Any:
     """The word whose bits are set where 64 floats have a magnitude of at most the width."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = _magnitude(builder, _load(builder, arguments[0], _vector(F32)))
-        return _word_of(builder, builder.fcmp_ordered("<=", value, _splat(builder, arguments[1])))
+        value = _magnitude(builder, llvm.load(builder, arguments[0], llvm.vector(F32)))
+        return _word_of(
+            builder, builder.fcmp_ordered("<=", value, llvm.splat(builder, arguments[1]))
+        )
 
     return types.int64(ADDRESS, types.float32), emit
 
@@ -255,12 +212,14 @@ def add_rectified(
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, base, scale, offset, before, after = arguments
         dot = _dot(builder, sums, base)
-        positive = builder.icmp_signed(">", dot, _constant(I32, 0))
-        real = builder.sitofp(builder.select(positive, dot, _constant(I32, 0)), _vector(F32))
-        scaled = builder.fmul(real, _load(builder, scale, _vector(F32)))
-        shifted = builder.fadd(scaled, _load(builder, offset, _vector(F32)))
-        total = builder.fadd(_load(builder, before, _vector(F32)), shifted)
-        _store(builder, total, after)
+        positive = builder.icmp_signed(">", dot, llvm.constant(I32, 0))
+        real = builder.sitofp(
+            builder.select(positive, dot, llvm.constant(I32, 0)), llvm.vector(F32)
+        )
+        scaled = builder.fmul(real, llvm.load(builder, scale, llvm.vector(F32)))
+        shifted = builder.fadd(scaled, llvm.load(builder, offset, llvm.vector(F32)))
+        total = builder.fadd(llvm.load(builder, before, llvm.vector(F32)), shifted)
+        llvm.store(builder, total, after)
         return _word_of(builder, positive)
 
     return types.int64(*[ADDRESS] * 6), emit
@@ -272,10 +231,10 @@ def rescale(typing: Any, sums: Any, base: Any, scale: Any, offset: Any, after: A
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, base, scale, offset, after = arguments
-        real = builder.sitofp(_dot(builder, sums, base), _vector(F32))
-        scaled = builder.fmul(real, _load(builder, scale, _vector(F32)))
-        shifted = builder.fadd(scaled, _load(builder, offset, _vector(F32)))
-        _store(builder, shifted, after)
+        real = builder.sitofp(_dot(builder, sums, base), llvm.vector(F32))
+        scaled = builder.fmul(real, llvm.load(builder, scale, llvm.vector(F32)))
+        shifted = builder.fadd(scaled, llvm.load(builder, offset, llvm.vector(F32)))
+        llvm.store(builder, shifted, after)
         return context.get_dummy_value()
 
     return types.void(*[ADDRESS] * 5), emit
@@ -287,7 +246,7 @@ def wide(typing: Any, halves: Any, values: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         halves, values = arguments
-        _store(builder, _wide(builder, _load(builder, halves, _vector(I16))), values)
+        llvm.store(builder, _wide(builder, llvm.load(builder, halves, llvm.vector(I16))), values)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -299,7 +258,7 @@ def narrow(typing: Any, values: Any, halves: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, halves = arguments
-        _store(builder, _narrow(builder, _load(builder, values, _vector(F32))), halves)
+        llvm.store(builder, _narrow(builder, llvm.load(builder, values, llvm.vector(F32))), halves)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -311,9 +270,9 @@ def keep(typing: Any, values: Any, word: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address, word = arguments
-        value = _load(builder, address, _vector(F32))
-        kept = builder.select(_lanes_of(builder, word), value, _constant(F32, 0.0))
-        _store(builder, kept, address)
+        value = llvm.load(builder, address, llvm.vector(F32))
+        kept = builder.select(_lanes_of(builder, word), value, llvm.constant(F32, 0.0))
+        llvm.store(builder, kept, address)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, types.int64), emit
@@ -326,10 +285,11 @@ def keep_scaled(typing: Any, values: Any, word: Any, scale: Any, result: Any) ->
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, word, scale, result = arguments
         scaled = builder.fmul(
-            _load(builder, values, _vector(F32)), _load(builder, scale, _vector(F32))
+            llvm.load(builder, values, llvm.vector(F32)),
+            llvm.load(builder, scale, llvm.vector(F32)),
         )
-        kept = builder.select(_lanes_of(builder, word), scaled, _constant(F32, 0.0))
-        _store(builder, kept, result)
+        kept = builder.select(_lanes_of(builder, word), scaled, llvm.constant(F32, 0.0))
+        llvm.store(builder, kept, result)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, types.int64, ADDRESS, ADDRESS), emit
@@ -342,9 +302,9 @@ def add(typing: Any, values: Any, more: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, more = arguments
         total = builder.fadd(
-            _load(builder, values, _vector(F32)), _load(builder, more, _vector(F32))
+            llvm.load(builder, values, llvm.vector(F32)), llvm.load(builder, more, llvm.vector(F32))
         )
-        _store(builder, total, values)
+        llvm.store(builder, total, values)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -357,9 +317,10 @@ def multiply(typing: Any, values: Any, factors: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, factors = arguments
         total = builder.fmul(
-            _load(builder, values, _vector(F32)), _load(builder, factors, _vector(F32))
+            llvm.load(builder, values, llvm.vector(F32)),
+            llvm.load(builder, factors, llvm.vector(F32)),
         )
-        _store(builder, total, values)
+        llvm.store(builder, total, values)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -372,11 +333,14 @@ def multiply_bytes(typing: Any, values: Any, factors: Any, unit: Any, base: Any)
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, factors, unit, base = arguments
         real = builder.uitofp(
-            builder.zext(_load(builder, factors, _vector(I8)), _vector(I32)), _vector(F32)
+            builder.zext(llvm.load(builder, factors, llvm.vector(I8)), llvm.vector(I32)),
+            llvm.vector(F32),
         )
-        factor = builder.fadd(builder.fmul(real, _splat(builder, unit)), _splat(builder, base))
-        total = builder.fmul(_load(builder, values, _vector(F32)), factor)
-        _store(builder, total, values)
+        factor = builder.fadd(
+            builder.fmul(real, llvm.splat(builder, unit)), llvm.splat(builder, base)
+        )
+        total = builder.fmul(llvm.load(builder, values, llvm.vector(F32)), factor)
+        llvm.store(builder, total, values)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS, types.float32, types.float32), emit
@@ -388,7 +352,7 @@ def copy(typing: Any, source: Any, target: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, target = arguments
-        _store(builder, _load(builder, source, _vector(F32)), target)
+        llvm.store(builder, llvm.load(builder, source, llvm.vector(F32)), target)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -399,7 +363,7 @@ def clear(typing: Any, values: Any) -> Any:
     """Sets 64 floats to 0."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _store(builder, _constant(F32, 0.0), arguments[0])
+        llvm.store(builder, llvm.constant(F32, 0.0), arguments[0])
         return context.get_dummy_value()
 
     return types.void(ADDRESS), emit
@@ -411,8 +375,12 @@ def multiply_add(typing: Any, total: Any, values: Any, weight: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         total, values, weight = arguments
-        product = builder.fmul(_load(builder, values, _vector(F32)), _splat(builder, weight))
-        _store(builder, builder.fadd(_load(builder, total, _vector(F32)), product), total)
+        product = builder.fmul(
+            llvm.load(builder, values, llvm.vector(F32)), llvm.splat(builder, weight)
+        )
+        llvm.store(
+            builder, builder.fadd(llvm.load(builder, total, llvm.vector(F32)), product), total
+        )
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS, types.float32), emit
@@ -430,16 +398,16 @@ def rectified_maximum(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         *sources, result = arguments
-        best = _load(builder, sources[0], _vector(F32))
-        low = high = _constant(I1, 0)
+        best = llvm.load(builder, sources[0], llvm.vector(F32))
+        low = high = llvm.constant(I1, 0)
         for index, source in enumerate(sources[1:], 1):
-            value = _load(builder, source, _vector(F32))
+            value = llvm.load(builder, source, llvm.vector(F32))
             better = builder.fcmp_ordered(">", value, best)
             best = builder.select(better, value, best)
-            low = builder.select(better, _constant(I1, index & 1), low)
-            high = builder.select(better, _constant(I1, index >> 1), high)
-        positive = builder.fcmp_ordered(">", best, _constant(F32, 0.0))
-        _store(builder, builder.select(positive, best, _constant(F32, 0.0)), result)
+            low = builder.select(better, llvm.constant(I1, index & 1), low)
+            high = builder.select(better, llvm.constant(I1, index >> 1), high)
+        positive = builder.fcmp_ordered(">", best, llvm.constant(F32, 0.0))
+        llvm.store(builder, builder.select(positive, best, llvm.constant(F32, 0.0)), result)
         words = [_word_of(builder, bits) for bits in (low, high, positive)]
         return context.make_tuple(builder, signature.return_type, words)
 
@@ -452,16 +420,12 @@ def rectify(typing: Any, values: Any, result: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, result = arguments
-        value = _load(builder, values, _vector(F32))
-        positive = builder.fcmp_ordered(">", value, _constant(F32, 0.0))
-        _store(builder, builder.select(positive, value, _constant(F32, 0.0)), result)
+        value = llvm.load(builder, values, llvm.vector(F32))
+        positive = builder.fcmp_ordered(">", value, llvm.constant(F32, 0.0))
+        llvm.store(builder, builder.select(positive, value, llvm.constant(F32, 0.0)), result)
         return _word_of(builder, positive)
 
     return types.int64(ADDRESS, ADDRESS), emit
-
-
-def _row(kind: Any) -> Any:
-    return _vector(kind, LANES)
 
 
 @intrinsic
@@ -476,14 +440,14 @@ def weigh_colours(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         total, *colours, weights, step = arguments
-        result = _load(builder, total, _row(F32))
+        result = llvm.load(builder, total, llvm.row(F32))
         for colour in colours:
             product = builder.fmul(
-                _splat(builder, colour, LANES), _load(builder, weights, _row(F32))
+                llvm.splat(builder, colour, LANES), llvm.load(builder, weights, llvm.row(F32))
             )
             result = builder.fadd(result, product)
             weights = builder.add(weights, step)
-        _store(builder, result, total)
+        llvm.store(builder, result, total)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, *[types.float32] * 3, ADDRESS, ADDRESS), emit
@@ -502,13 +466,17 @@ def weigh_back(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         totals, values, bits, scale, weights, step = arguments
-        scaled = builder.fmul(_load(builder, values, _row(F32)), _load(builder, scale, _row(F32)))
-        kept = builder.bitcast(bits, _row(I1))
-        kept = builder.select(kept, scaled, _constant(F32, 0.0, LANES))
+        scaled = builder.fmul(
+            llvm.load(builder, values, llvm.row(F32)), llvm.load(builder, scale, llvm.row(F32))
+        )
+        kept = builder.bitcast(bits, llvm.row(I1))
+        kept = builder.select(kept, scaled, llvm.constant(F32, 0.0, LANES))
         for colour in range(3):
-            place = _offset(builder, totals, 4 * LANES * colour)
-            product = builder.fmul(kept, _load(builder, weights, _row(F32)))
-            _store(builder, builder.fadd(_load(builder, place, _row(F32)), product), place)
+            place = llvm.offset(builder, totals, 4 * LANES * colour)
+            product = builder.fmul(kept, llvm.load(builder, weights, llvm.row(F32)))
+            llvm.store(
+                builder, builder.fadd(llvm.load(builder, place, llvm.row(F32)), product), place
+            )
             weights = builder.add(weights, step)
         return context.get_dummy_value()
 
@@ -522,9 +490,9 @@ def weigh_each(typing: Any, total: Any, values: Any, weights: Any) -> Any:
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         total, values, weights = arguments
         product = builder.fmul(
-            _load(builder, values, _row(F32)), _load(builder, weights, _row(F32))
+            llvm.load(builder, values, llvm.row(F32)), llvm.load(builder, weights, llvm.row(F32))
         )
-        _store(builder, builder.fadd(_load(builder, total, _row(F32)), product), total)
+        llvm.store(builder, builder.fadd(llvm.load(builder, total, llvm.row(F32)), product), total)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS, ADDRESS), emit
@@ -536,12 +504,12 @@ def rectify_row(typing: Any, sums: Any, scale: Any, offset: Any, result: Any) ->
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, scale, offset, result = arguments
-        value = _load(builder, sums, _row(F32))
-        zero = _constant(F32, 0.0, LANES)
+        value = llvm.load(builder, sums, llvm.row(F32))
+        zero = llvm.constant(F32, 0.0, LANES)
         positive = builder.fcmp_ordered(">", value, zero)
         kept = builder.select(positive, value, zero)
-        scaled = builder.fmul(kept, _load(builder, scale, _row(F32)))
-        _store(builder, builder.fadd(scaled, _load(builder, offset, _row(F32))), result)
+        scaled = builder.fmul(kept, llvm.load(builder, scale, llvm.row(F32)))
+        llvm.store(builder, builder.fadd(scaled, llvm.load(builder, offset, llvm.row(F32))), result)
         return builder.bitcast(positive, I16)
 
     return types.uint16(*[ADDRESS] * 4), emit
@@ -552,14 +520,14 @@ def total(typing: Any, values: Any) -> Any:
     """The sum of 16 floats."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = _load(builder, arguments[0], _row(F32))
+        value = llvm.load(builder, arguments[0], llvm.row(F32))
         width = LANES
         while width > 1:
             width //= 2
             empty = ir.Constant(value.type, ir.Undefined)
             halves = [
                 builder.shuffle_vector(
-                    value, empty, ir.Constant(_vector(I32, width), list(range(at, at + width)))
+                    value, empty, ir.Constant(llvm.vector(I32, width), list(range(at, at + width)))
                 )
                 for at in (0, width)
             ]
@@ -575,7 +543,7 @@ def copy_row(typing: Any, source: Any, target: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         source, target = arguments
-        _store(builder, _load(builder, source, _row(F32)), target)
+        llvm.store(builder, llvm.load(builder, source, llvm.row(F32)), target)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit

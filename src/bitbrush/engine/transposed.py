@@ -1,39 +1,29 @@
 """The way back through a one-bit convolution: a transposed convolution with weights of -1 and +1.
 
-The gradient is in float32, in bfloat16 (summed in float32), or rounded at random to a few bits and
-convolved by popcounts, as activations are.
+The gradient is in float32, in bfloat16 (summed in float32), in 8-bit integers (see `winograd`), or
+rounded at random to a few bits and convolved by popcounts, as activations are.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.grad import conv2d_input
 
 from .launch import convolve, round_map
 from .packing import BLOCK, Filters, PackedMap, blocks_of
-from .precision import LOW_BITS, Precision
+from .precision import LOW_BITS, Precision, beside_int8
+from .rounding import current_rounding_seed
+from .winograd import KERNEL, WinogradFilters
 
 KEPT = 2
 """Sizes of maps for which weights are kept in the order that suits them."""
-
-_seed: ContextVar[int] = ContextVar("rounding_seed", default=0)
-
-
-@contextmanager
-def rounding_seed(seed: int) -> Iterator[None]:
-    """Within this context low-bit gradients are rounded with this seed (32 bits)."""
-    token = _seed.set(seed)
-    try:
-        yield
-    finally:
-        _seed.reset(token)
 
 
 class TransposedFilters:
@@ -51,6 +41,20 @@ class TransposedFilters:
         self.stride = stride
         self._made: dict[Any, Any] = {}
 
+    def way(self, precision: Precision, border: Sequence[int]) -> Precision:
+        """What a gradient is computed in where this precision is asked for.
+
+        Args:
+            border: rows before and after, columns before and after, that are added to the map.
+        """
+        fits = (self.filters.kernel, self.stride, *border) == (KERNEL, 1, *(KERNEL // 2,) * 4)
+        return beside_int8() if precision == "int8" and not fits else precision
+
+    @cached_property
+    def winograd(self) -> WinogradFilters:
+        """What gradients in 8-bit integers are computed with, where `way` says so."""
+        return WinogradFilters(self.filters)
+
     def __call__(
         self,
         gradient: Tensor,
@@ -64,6 +68,7 @@ class TransposedFilters:
             gradient: [N, O, H', W'] in channels_last; bfloat16 for "bf16", else float32.
             size: H and W of the map, without border.
             border: rows before and after, columns before and after, that were added to it.
+            precision: any but "int8", for which see `winograd`.
         Returns:
             [N, C, H, W] in channels_last, in the gradient's dtype.
         """
@@ -79,7 +84,7 @@ class TransposedFilters:
         images = gradient.shape[0]
         padded = (size[0] + top + bottom, size[1] + left + right)
         shape = (images, self.filters.channels_in, *padded)
-        whole = torch.nn.grad.conv2d_input(shape, weight, gradient, self.stride)
+        whole: Tensor = conv2d_input(shape, weight, gradient, self.stride)  # type: ignore[no-untyped-call]
         inner = whole[:, :, top : top + size[0], left : left + size[1]]
         return inner.contiguous(memory_format=torch.channels_last)
 
@@ -141,7 +146,7 @@ class TransposedFilters:
         # Every step has another largest value, and so other random numbers, without a state that
         # a resumed painting would have to restore.
         fresh = struct.unpack("<I", struct.pack("<f", largest))[0]
-        seed = fresh ^ (_seed.get() * 0x9E3779B1)
+        seed = fresh ^ (current_rounding_seed() * 0x9E3779B1)
         round_map(gradient, packed, self.stride, steps / largest, seed)
         convolve(packed, filters, 1, base, scale * (largest / steps), offset, result)
         return result
@@ -163,7 +168,7 @@ def _reordered(weight: Tensor, gradient: Tensor, border: int) -> Tensor:
     """
     try:
         plain = weight.contiguous().to_mkldnn()
-        made: Tensor = torch._C._nn.mkldnn_reorder_conv2d_weight(
+        made: Tensor = torch._C._nn.mkldnn_reorder_conv2d_weight(  # type: ignore[call-arg]
             plain, [border] * 2, [1, 1], [1, 1], 1, list(gradient.shape)
         )
         return made

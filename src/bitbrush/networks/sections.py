@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -28,7 +29,7 @@ class Stage(nn.ModuleList):
 
 
 def walk_stage(
-    stage: Stage,
+    stage: Any,
     x: Tensor,
     number: int,
     taps: Mapping[str, Tap],
@@ -38,6 +39,7 @@ def walk_stage(
     """The maps of a stage by the names of their taps, stage{number}.block{1 …}.
 
     Args:
+        stage: a `Stage`, or what takes its place in a frozen network.
         taps: all of the network's, in its order.
         wanted: the taps asked for.
         owned: nobody else needs x.

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.rounding import rounding_seed
 from ..errors import PaintingError
 from ..images import resize
 from ..quantizers import Estimator, image_estimator
@@ -209,7 +210,10 @@ class ScalePainter:
         for parameter in self.canvas.parameters:
             parameter.grad = None
         image = self.canvas.image()
-        with image_estimator(_estimator(settings.estimator, settings)):
+        with (
+            image_estimator(_estimator(settings.estimator, settings)),
+            rounding_seed(settings.seed),
+        ):
             gradient, parts = self.objective.gradient(image.detach(), self.random)
         loss_value = sum(parts.values())
         if not (math.isfinite(loss_value) and bool(gradient.isfinite().all())):

@@ -82,6 +82,9 @@ def load_network(
     if packed:
         from ..engine.freeze import freeze
 
+        # The kernels for 8-bit integers are the CPU's.
+        if precision == "auto" and target.type != "cpu":
+            precision = "bf16"
         network = freeze(network, precision)
     return network.to(target)
 
@@ -112,8 +115,8 @@ def choose_engine(
         chosen = True
     else:
         chosen = engine == "auto" and one_bit and numba and device != "mps"
-    if precision == "low-bit" and chosen and device != "cpu":
-        raise InputError(f"low-bit gradients are computed on the CPU only, not on {device}")
+    if precision in ("int8", "low-bit") and chosen and device != "cpu":
+        raise InputError(f"{precision} gradients are computed on the CPU only, not on {device}")
     if not chosen and precision not in ("auto", "float32"):
         raise InputError(
             f"precision {precision!r} is the packed engine's, which {name} does not get"

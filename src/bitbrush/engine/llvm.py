@@ -1,0 +1,63 @@
+"""Short words for building LLVM's instructions, and the sizes that kernels work in.
+
+Addresses are integers; vectors need not be aligned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+BLOCK = 64
+"""Channels that are handled together: the bits of one mask word."""
+
+TILE = 4
+"""Pixels that share each load of weights. Four pixels of 64 channels are 16 registers of sums."""
+
+LANES = 16
+"""32-bit lanes of the widest register."""
+
+I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+F32 = ir.FloatType()
+ADDRESS, COUNT = types.intp, types.intp
+
+
+def vector(kind: Any, lanes: int = BLOCK) -> Any:
+    return ir.VectorType(kind, lanes)
+
+
+def pointer(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def load(builder: Any, address: Any, kind: Any) -> Any:
+    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
+    align = scalar.width // 8 if isinstance(scalar, ir.IntType) else 4
+    return builder.load(pointer(builder, address, kind), align=align)
+
+
+def store(builder: Any, value: Any, address: Any) -> None:
+    kind = value.type
+    scalar = kind.element if isinstance(kind, ir.VectorType) else kind
+    align = scalar.width // 8 if isinstance(scalar, ir.IntType) else 4
+    builder.store(value, pointer(builder, address, kind), align=align)
+
+
+def splat(builder: Any, value: Any, lanes: int = BLOCK) -> Any:
+    empty = ir.Constant(vector(value.type, lanes), ir.Undefined)
+    first = builder.insert_element(empty, value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(first, empty, ir.Constant(vector(I32, lanes), [0] * lanes))
+
+
+def constant(kind: Any, value: Any, lanes: int = BLOCK) -> Any:
+    return ir.Constant(vector(kind, lanes), [value] * lanes)
+
+
+def offset(builder: Any, address: Any, count: int) -> Any:
+    return builder.add(address, ir.Constant(I64, count))
+
+
+def row(kind: Any) -> Any:
+    return vector(kind, LANES)

@@ -1,0 +1,241 @@
+"""Vector instructions for convolutions of 2x2 results at a time in 8-bit integers; see `winograd`.
+
+A tile is four results of one channel. It takes 4x4 cells of the map, which a linear map with
+coefficients of 0 and ±1 turns into 16 values; each of them meets 16 weights made in the same way,
+and another such map turns the 16 products into the four results (Lavin and Gray 2016, F(2x2, 3x3)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from . import llvm
+from .llvm import ADDRESS, BLOCK, F32, I1, I8, I16, I32, I64, LANES, TILE
+from .precision import cpu_features
+
+VALUES = 16
+"""Values of a tile between the two maps."""
+
+LARGEST = 127
+"""Values lie between -127 and +127; they are kept with 128 added, as the instruction wants it."""
+
+ROUNDED = 1.5 * 2.0**23
+"""Added to a float32 of smaller magnitude, it leaves the nearest integer in the lowest bits."""
+
+
+def _steps(builder: Any, start: Any, step: Any, count: int) -> list[Any]:
+    return [builder.add(start, builder.mul(step, ir.Constant(I64, n))) for n in range(count)]
+
+
+def _before(builder: Any, line: Sequence[Any]) -> list[Any]:
+    """Of four cells: a - c, b + c, c - b, b - d."""
+    a, b, c, d = line
+    return [builder.fsub(a, c), builder.fadd(b, c), builder.fsub(c, b), builder.fsub(b, d)]
+
+
+def _after(builder: Any, line: Sequence[Any]) -> list[Any]:
+    """Of four products: a + b + c, b - c - d."""
+    a, b, c, d = line
+    return [
+        builder.fadd(builder.fadd(a, b), c),
+        builder.fsub(builder.fsub(b, c), d),
+    ]
+
+
+@intrinsic
+def spread(
+    typing: Any, cells: Any, words: Any, rows: Any, scale: Any, values: Any, step: Any
+) -> Any:
+    """The 16 values of each channel of a tile.
+
+    Args:
+        cells: the addresses of the 16 cells, float32 [16 rows] each.
+        words: the addresses of their bits; cells whose bit is not set count as 0.
+        rows: sixteenths of the channels.
+        scale: float32 [16 rows], of each channel.
+        values: float32, written; those of one kind lie together.
+        step: bytes from one kind of values to the next.
+    Returns:
+        the largest magnitude.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        cells, words, rows, scale, values, step = arguments
+        zero = llvm.constant(F32, 0.0, LANES)
+        largest = cgutils.alloca_once_value(builder, llvm.constant(I32, 0, LANES))
+        targets = _steps(builder, values, step, VALUES)
+        addresses = [
+            llvm.load(builder, llvm.offset(builder, cells, 8 * n), I64) for n in range(VALUES)
+        ]
+        masks = [llvm.load(builder, llvm.offset(builder, words, 8 * n), I64) for n in range(VALUES)]
+        with cgutils.for_range(builder, rows) as index:
+            far = builder.shl(index.index, ir.Constant(I64, 6))
+            near = builder.shl(index.index, ir.Constant(I64, 1))
+            factor = llvm.load(builder, builder.add(scale, far), llvm.row(F32))
+            seen = []
+            for address, mask in zip(addresses, masks, strict=True):
+                bits = builder.bitcast(
+                    llvm.load(builder, builder.add(mask, near), I16), llvm.row(I1)
+                )
+                scaled = builder.fmul(
+                    llvm.load(builder, builder.add(address, far), llvm.row(F32)), factor
+                )
+                seen.append(builder.select(bits, scaled, zero))
+            lines = [_before(builder, seen[n : n + 4]) for n in range(0, VALUES, 4)]
+            columns = [_before(builder, [line[n] for line in lines]) for n in range(4)]
+            most = builder.load(largest)
+            for n, target in enumerate(targets):
+                value = columns[n % 4][n // 4]
+                llvm.store(builder, value, builder.add(target, far))
+                magnitude = builder.and_(
+                    builder.bitcast(value, llvm.row(I32)), llvm.constant(I32, 0x7FFFFFFF, LANES)
+                )
+                most = _larger(builder, magnitude, most)
+            builder.store(most, largest)
+        most, width = builder.load(largest), LANES
+        while width > 1:
+            width //= 2
+            empty = ir.Constant(most.type, ir.Undefined)
+            halves = [
+                builder.shuffle_vector(
+                    most, empty, ir.Constant(llvm.vector(I32, width), list(range(at, at + width)))
+                )
+                for at in (0, width)
+            ]
+            most = _larger(builder, *halves)
+        return builder.bitcast(builder.extract_element(most, ir.Constant(I32, 0)), F32)
+
+    return types.float32(*[ADDRESS] * 6), emit
+
+
+def _larger(builder: Any, one: Any, other: Any) -> Any:
+    """Magnitudes as integers: they have the order of the floats, and one instruction."""
+    return builder.select(builder.icmp_unsigned(">", one, other), one, other)
+
+
+@intrinsic
+def round_octets(typing: Any, values: Any, inverse: Any, octets: Any) -> Any:
+    """octets = values inverse + 128, to the nearest, for 64 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, inverse, octets = arguments
+        scaled = builder.fmul(
+            llvm.load(builder, values, llvm.vector(F32)), llvm.splat(builder, inverse)
+        )
+        shifted = builder.fadd(scaled, llvm.constant(F32, ROUNDED + 128.0))
+        llvm.store(
+            builder,
+            builder.trunc(builder.bitcast(shifted, llvm.vector(I32)), llvm.vector(I8)),
+            octets,
+        )
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.float32, ADDRESS), emit
+
+
+def _dot(builder: Any, total: Any, octets: Any, weights: Any) -> Any:
+    """total + four unsigned octets times four signed ones, for 16 sums (all as 32-bit words)."""
+    words = llvm.row(I32)
+    if "avx512vnni" in cpu_features():
+        kind = ir.FunctionType(words, [words] * 3)
+        function = cgutils.get_or_insert_function(
+            builder.module, kind, "llvm.x86.avx512.vpdpbusd.512"
+        )
+        return builder.call(function, [total, octets, weights])
+    for place in range(0, 32, 8):
+        value = builder.and_(
+            builder.lshr(octets, llvm.constant(I32, place, LANES)), llvm.constant(I32, 255, LANES)
+        )
+        weight = builder.ashr(
+            builder.shl(weights, llvm.constant(I32, 24 - place, LANES)),
+            llvm.constant(I32, 24, LANES),
+        )
+        total = builder.add(total, builder.mul(value, weight))
+    return total
+
+
+@intrinsic
+def multiply_octets(
+    typing: Any,
+    sums: Any,
+    octets: Any,
+    room: Any,
+    weights: Any,
+    base: Any,
+) -> Any:
+    """Sums of octets times weights, for one kind of value, four tiles and 64 filters.
+
+    Args:
+        sums: int32 [4, 64], written.
+        octets: uint8 [4, room].
+        room: channels, a multiple of 64.
+        weights: int8 [room / 4, 64, 4].
+        base: int32 [64], to begin with.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, octets, room, weights, base = arguments
+        words, registers = llvm.row(I32), BLOCK // LANES
+        tiles = _steps(builder, octets, room, TILE)
+        first = [
+            llvm.load(builder, llvm.offset(builder, base, 4 * LANES * part), words)
+            for part in range(registers)
+        ]
+        totals = [
+            [cgutils.alloca_once_value(builder, first[part]) for part in range(registers)]
+            for _ in tiles
+        ]
+        with cgutils.for_range(builder, builder.lshr(room, ir.Constant(I64, 2))) as four:
+            address = builder.add(weights, builder.shl(four.index, ir.Constant(I64, 8)))
+            filters = [
+                llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), words)
+                for part in range(registers)
+            ]
+            step = builder.shl(four.index, ir.Constant(I64, 2))
+            for tile, total in zip(tiles, totals, strict=True):
+                seen = llvm.splat(builder, llvm.load(builder, builder.add(tile, step), I32), LANES)
+                for part in range(registers):
+                    more = _dot(builder, builder.load(total[part]), seen, filters[part])
+                    builder.store(more, total[part])
+        for tile, total in enumerate(totals):
+            for part in range(registers):
+                place = llvm.offset(builder, sums, 4 * (BLOCK * tile + LANES * part))
+                llvm.store(builder, builder.load(total[part]), place)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 5), emit
+
+
+@intrinsic
+def collect(typing: Any, sums: Any, step: Any, unit: Any, results: Any) -> Any:
+    """The four results of a tile, for 16 filters.
+
+    Args:
+        sums: int32 [16] of each kind of value.
+        step: bytes from one kind to the next.
+        unit: what a sum of 1 counts.
+        results: float32 [4, 64], of which 16 columns are written.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums, step, unit, results = arguments
+        factor = llvm.splat(builder, unit, LANES)
+        values = [
+            builder.sitofp(llvm.load(builder, address, llvm.row(I32)), llvm.row(F32))
+            for address in _steps(builder, sums, step, VALUES)
+        ]
+        lines = [_after(builder, values[n : n + 4]) for n in range(0, VALUES, 4)]
+        for column in range(2):
+            pair = _after(builder, [line[column] for line in lines])
+            for line, value in enumerate(pair):
+                place = llvm.offset(builder, results, 4 * BLOCK * (2 * line + column))
+                llvm.store(builder, builder.fmul(value, factor), place)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, types.float32, ADDRESS), emit
