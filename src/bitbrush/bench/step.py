@@ -17,7 +17,9 @@ from ..networks.registry import network_spec
 from ..networks.taps import Network
 from ..networks.vgg import Vgg
 from ..style.defaults import DEFAULTS
+from ..style.losses import StyleTerm
 from ..style.statistics import StyleTarget
+from ..style.tap_loss import tap_loss
 from ..weights.loading import load_network
 
 VGG19 = "vgg19"
@@ -101,16 +103,22 @@ def make_step(
     if engine.channels_last:
         picture = picture.to(memory_format=torch.channels_last)
     with torch.no_grad():
-        targets = {tap: StyleTarget(map_) for tap, map_ in network(style, taps).items()}
+        terms = {
+            tap: StyleTerm(tap, 1.0, StyleTarget(map_))
+            for tap, map_ in network(style, taps).items()
+        }
 
     def step() -> dict[str, Tensor]:
         leaf = picture.detach().requires_grad_(True)
         with torch.autocast("cpu", torch.bfloat16, enabled=engine.autocast):
             maps = network(leaf, taps)
+        overwrite, parts = not network.keeps_taps, dict[str, float]()
         with torch.profiler.record_function("statistics"):
-            losses = [target.distance(maps[tap], random) for tap, target in targets.items()]
+            losses = [
+                tap_loss(maps.pop(tap), [term], random, parts, overwrite=overwrite)
+                for tap, term in terms.items()
+            ]
             loss = torch.stack(losses).sum()
-        maps.clear()
         with torch.profiler.record_function("backward"):
             (gradient,) = torch.autograd.grad(loss, leaf)
         return {"gradient": gradient}

@@ -52,6 +52,8 @@ def freeze(network: Network, precision: str = "auto") -> Network:
     assert isinstance(frozen, Network)
     frozen.engine, frozen.precision = "packed", chosen
     frozen.how = ways(network, frozen)
+    # Between their taps these have nothing but layers that keep bits.
+    frozen.keeps_taps = not isinstance(network, quickbrush.QuickBrush | quicknet_v1.QuickNetV1)
     frozen.requires_grad_(False)
     return frozen.eval()
 

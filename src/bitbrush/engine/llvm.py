@@ -9,6 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 BLOCK = 64
 """Channels that are handled together: the bits of one mask word."""
@@ -61,3 +62,12 @@ def offset(builder: Any, address: Any, count: int) -> Any:
 
 def row(kind: Any) -> Any:
     return vector(kind, LANES)
+
+
+def multiply_add(builder: Any, one: Any, other: Any, more: Any) -> Any:
+    """one other + more, rounded once, for vectors of float32."""
+    kind = more.type
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{kind.count}f32"
+    )
+    return builder.call(function, [one, other, more])

@@ -311,6 +311,21 @@ def add(typing: Any, values: Any, more: Any) -> Any:
 
 
 @intrinsic
+def subtract(typing: Any, values: Any, less: Any) -> Any:
+    """values -= less, for 64 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, less = arguments
+        left = builder.fsub(
+            llvm.load(builder, values, llvm.vector(F32)), llvm.load(builder, less, llvm.vector(F32))
+        )
+        llvm.store(builder, left, values)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+@intrinsic
 def multiply(typing: Any, values: Any, factors: Any) -> Any:
     """values *= factors, for 64 floats."""
 

@@ -47,11 +47,13 @@ class Network(nn.Module):
         taps: every tap by name, from the picture to the deepest.
         engine: "float", or "packed" where one-bit layers run on packed bits.
         precision: what the gradient to the image is computed in.
+        keeps_taps: whether the way back may need the maps of taps as they were.
         how: for each layer of the packed engine, by its path in the float network, how it runs.
     """
 
     engine = "float"
     precision = "float32"
+    keeps_taps = True
     how: Mapping[str, str] = MappingProxyType({})
     mean: Tensor
     std: Tensor

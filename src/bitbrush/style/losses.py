@@ -41,6 +41,10 @@ class Term(Protocol):
     def weight(self) -> float:
         """Its factor in the loss."""
 
+    @property
+    def takes_moments(self) -> bool:
+        """Whether the features' moments are all that it looks at."""
+
     def distance(self, features: Any, random: torch.Generator) -> Tensor:
         """The unweighted distance of the tap's features from the target, a scalar.
 
@@ -61,6 +65,10 @@ class StyleTerm:
     def name(self) -> str:
         return f"style/{self.tap}"
 
+    @property
+    def takes_moments(self) -> bool:
+        return self.target.takes_moments
+
     def distance(self, features: Tensor | Moments, random: torch.Generator) -> Tensor:
         return self.target.distance(features, random)
 
@@ -73,6 +81,7 @@ class ColourTerm:
     target: Palette
     tap: str = IMAGE
     name: str = "colour"
+    takes_moments: bool = False
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
         return self.target.distance(features, random)
@@ -91,6 +100,7 @@ class ContentTerm:
     weight: float
     target: Tensor
     variance: float
+    takes_moments: bool = False
 
     @classmethod
     def of(cls, tap: str, weight: float, features: Tensor) -> ContentTerm:
@@ -104,6 +114,10 @@ class ContentTerm:
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
         error: Tensor = _MeanSquaredError.apply(features.float(), self.target)  # type: ignore[no-untyped-call]
         return error / self.variance
+
+    def slope(self, features: Tensor) -> float:
+        """The weighted distance's gradient to the features is this times (features - target)."""
+        return 2 * self.weight / (self.variance * features.numel())
 
 
 def content_variance(moments: Moments) -> float:
@@ -153,6 +167,7 @@ class SmoothnessTerm:
     reference: float
     tap: str = IMAGE
     name: str = "tv"
+    takes_moments: bool = False
 
     def distance(self, features: Tensor, random: torch.Generator) -> Tensor:
         return roughness(features) / max(self.reference, SMOOTH)
@@ -178,3 +193,17 @@ def evaluate(
     if total is None:
         raise ValueError("a loss needs at least one term")
     return total, {name: float(value) for name, value in parts.items()}
+
+
+def summed(parts: dict[str, float], more: Mapping[str, float]) -> None:
+    """Adds what names contribute to what they have contributed already."""
+    for name, value in more.items():
+        parts[name] = parts.get(name, 0.0) + value
+
+
+def grouped(terms: Sequence[Term]) -> dict[str, list[Term]]:
+    """The terms by the tap that they look at."""
+    found: dict[str, list[Term]] = {}
+    for term in terms:
+        found.setdefault(term.tap, []).append(term)
+    return found

@@ -11,8 +11,9 @@ from torch import Tensor
 from ..networks.taps import Network
 from .allocator import return_freed_memory
 from .job import Job
-from .losses import IMAGE, ContentTerm, Term, evaluate
+from .losses import IMAGE, ContentTerm, Term, evaluate, grouped, summed
 from .scales import Scale
+from .tap_loss import tap_loss
 from .tiled import TiledObjective
 from .views import MARGIN, View
 
@@ -74,12 +75,23 @@ class WholeObjective:
 
     def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         leaf = image.detach().requires_grad_(True)
+        by_tap = grouped([*self.terms, *self.content_terms])
+        parts: dict[str, float] = {}
         with torch.enable_grad():
-            features = {IMAGE: leaf}
+            losses = []
             if self.taps:
-                features |= self.network(self.view(leaf), self.taps)
-            loss, parts = evaluate([*self.terms, *self.content_terms], features, random)
-            (gradient,) = torch.autograd.grad(loss, leaf)
+                features = self.network(self.view(leaf), self.taps)
+                overwrite = not self.network.keeps_taps
+                for tap in list(features):
+                    # Popped, so that a map is gone as soon as its gradient has been used.
+                    value, terms = features.pop(tap), by_tap.pop(tap)
+                    losses.append(tap_loss(value, terms, random, parts, overwrite=overwrite))
+                del value
+            if IMAGE in by_tap:
+                loss, found = evaluate(by_tap[IMAGE], {IMAGE: leaf}, random)
+                losses.append(loss)
+                summed(parts, found)
+            (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), leaf)
         return gradient, parts
 
 

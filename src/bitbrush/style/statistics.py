@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ TINY = 1e-8
 FLAT = 1e-2
 """A standard deviation below this share of the root mean square counts as this share: a style
 of one colour would otherwise be divided by nothing."""
+
+NARROW = 16
+"""Channels from which on there are kernels of our own: they work on 16 at a time."""
 
 VALUES = 2**18
 """Values that are centred at a time: a megabyte, which stays in the cache of a core, and no copy of
@@ -84,13 +88,7 @@ class _Covariance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
-        channels, height, width = features.shape[1:]
-        mean = features.mean((0, 2, 3), dtype=torch.float32)
-        matrix = mean.new_zeros(channels, channels)
-        for part in _bands(features):
-            centred = _flat(part) - mean[:, None]
-            matrix.addmm_(centred, centred.T)
-        matrix /= height * width
+        mean, matrix = _moments_of(features)
         ctx.save_for_backward(features, mean, matrix)
         return mean, matrix
 
@@ -103,22 +101,62 @@ class _Covariance(torch.autograd.Function):
         return result
 
 
+def _moments_of(features: Tensor) -> tuple[Tensor, Tensor]:
+    if _has_kernels(features):
+        from ..engine.moments import channel_moments
+
+        return channel_moments(features)
+    channels, height, width = features.shape[1:]
+    mean = features.mean((0, 2, 3), dtype=torch.float32)
+    matrix = mean.new_zeros(channels, channels)
+    for part in _bands(features):
+        centred = _flat(part) - mean[:, None]
+        matrix.addmm_(centred, centred.T)
+    matrix /= height * width
+    return mean, matrix
+
+
+def _has_kernels(features: Tensor) -> bool:
+    """Whether our own kernels are for such a map: they take less than half of torch's time."""
+    return (
+        features.device.type == "cpu"
+        and features.dtype == torch.float32
+        and features.is_contiguous(memory_format=torch.channels_last)
+        and features.shape[1] >= NARROW
+        and find_spec("numba") is not None
+    )
+
+
 def write_gradient(
-    result: Tensor, features: Tensor, moments: Moments, of_mean: Tensor, of_matrix: Tensor
+    result: Tensor,
+    features: Tensor,
+    moments: Moments,
+    of_mean: Tensor,
+    of_matrix: Tensor,
+    slope: float = 0.0,
 ) -> None:
     """The gradient to a map, or a part of it, from those to the mean and covariance of the whole.
 
     Args:
-        result: written to, of the same shape and best of the same memory layout as the features.
+        result: written to, of the same shape and best of the same memory layout as the features;
+            it may be the features themselves.
         features: [1, C, H, W].
         moments: of the whole map.
         of_mean, of_matrix: gradients [C] and [C, C].
+        slope: so many times the features are added.
     """
     both = (of_matrix + of_matrix.T) / moments.count
     constant = of_mean / moments.count - both @ moments.mean
+    both.diagonal().add_(slope)
+    if _has_kernels(features) and _has_kernels(result):
+        from ..engine.moments import map_channels
+
+        map_channels(features, both, constant, result)
+        return
     for target, part in zip(_bands(result), _bands(features), strict=True):
         flat, place = _flat(part), target.flatten(1)
-        if place.data_ptr() != target.data_ptr() or place.dtype != flat.dtype:
+        itself = part.data_ptr() == target.data_ptr()
+        if itself or place.data_ptr() != target.data_ptr() or place.dtype != flat.dtype:
             target.copy_(torch.addmm(constant[:, None], both, flat).view_as(target))
         elif flat.stride(0) == 1:
             # As a product of positions with channels, where a position's channels lie together.
@@ -193,6 +231,11 @@ class StyleTarget:
         else:
             self.vector = self._vector(moments)
             self.norm = float(self.vector.square().sum()) + TINY
+
+    @property
+    def takes_moments(self) -> bool:
+        """Whether a picture's moments suffice for its distance."""
+        return self.statistic != "sliced-wasserstein"
 
     def _vector(self, moments: Moments) -> Tensor:
         if self.statistic == "gram":

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ..networks.taps import Network
-from .losses import IMAGE, ContentTerm, Term, content_variance, evaluate
+from .losses import IMAGE, ContentTerm, Term, content_variance, evaluate, grouped, summed
 from .statistics import Moments, channel_statistics, merged, write_gradient
+from .tap_loss import of_moments
 from .tiles import Tile
 from .views import View
 
@@ -138,21 +139,12 @@ class TiledObjective:
             return {}, {}, {}
         taps = dict.fromkeys(term.tap for term in self.style_terms)
         moments = moments_in_tiles(self.network, Surface(image, self.view), taps, self.tiles)
-        leaves = {
-            tap: (
-                found.mean.clone().requires_grad_(True),
-                found.matrix.clone().requires_grad_(True),
-            )
-            for tap, found in moments.items()
-        }
-        variable = {tap: Moments(*pair, moments[tap].count) for tap, pair in leaves.items()}
-        with torch.enable_grad():
-            loss, parts = evaluate(self.style_terms, variable, random)
-            gradients = torch.autograd.grad(
-                loss, [leaf for pair in leaves.values() for leaf in pair]
-            )
-        pairs = zip(gradients[::2], gradients[1::2], strict=True)
-        return moments, dict(zip(leaves, pairs, strict=True)), parts
+        gradients, parts = {}, dict[str, float]()
+        for tap, terms in grouped(self.style_terms).items():
+            _, found, *pair = of_moments(terms, tap, moments[tap], random)
+            gradients[tap] = (pair[0], pair[1])
+            summed(parts, found)
+        return moments, gradients, parts
 
     def _add_gradient(
         self,
@@ -186,8 +178,7 @@ class TiledObjective:
                     with torch.enable_grad():
                         loss, found = evaluate([terms.pop(tap)], {tap: own}, random)
                         target += torch.autograd.grad(loss, own)[0]
-                    for name, part in found.items():
-                        parts[name] = parts.get(name, 0.0) + part
+                    summed(parts, found)
             onto[area] += torch.autograd.grad(list(features.values()), leaf, list(into.values()))[0]
         return parts
 

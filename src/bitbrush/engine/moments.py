@@ -1,0 +1,271 @@
+"""Means and products of the channels of a map, and linear maps of its positions.
+
+Both are matrix products. A library copies a map before it centres it, multiplies what is symmetric
+twice, and writes the gradient to memory of its own; here that is done on the way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import carray
+from torch import Tensor
+
+from . import products_simd, simd
+from .kernels import FLOATS, SUMS, load_block, store_block
+from .launch import CHUNKS, address
+from .llvm import BLOCK, LANES, TILE
+from .packing import blocks_of
+from .runtime import Kernel
+
+POSITIONS = 64
+"""Positions that are centred and multiplied at a time, so that they stay in the nearest cache."""
+
+GAP = 64
+"""Bytes between rows that would otherwise lie a power of 2 apart."""
+
+MOMENT_FIELDS = (
+    "chunks parts positions channels values shift sums products workspace workspace_bytes room"
+)
+
+
+def products_of_channels(arguments: Any) -> None:
+    """Of centred values x - shift [positions, C]: sums [parts, C] and products [parts, C, C].
+
+    Of the products those are written whose second channel lies in the block of the first or behind
+    it, but for some within a block. Each part of the positions is summed up by itself, so that
+    nothing depends on which thread does it.
+    """
+    record = carray(arguments, 1)[0]
+    channels, room = record.channels, record.room
+    blocks, step = room // BLOCK, 4 * room + GAP
+    centred = record.workspace + BLOCK + simd.next_chunk(record.workspace) * record.workspace_bytes
+    total = simd.stack(FLOATS)
+    while True:
+        chunk = simd.next_chunk(record.counter_address)
+        if chunk >= record.chunks:
+            break
+        # The last block has most to do.
+        part, column = chunk % record.parts, blocks - 1 - chunk // record.parts
+        first = record.positions * part // record.parts
+        last = record.positions * (part + 1) // record.parts
+        matrix = record.products + part * 4 * room * room + FLOATS * column
+        vectors = (min(BLOCK, channels - BLOCK * column) + LANES - 1) // LANES
+        simd.clear(total)
+        for start in range(first, last, POSITIONS):
+            count = min(POSITIONS, last - start)
+            for position in range(count):
+                source = record.values + 4 * (start + position) * channels
+                target = centred + position * step
+                for block in range(column + 1):
+                    valid = min(BLOCK, channels - BLOCK * block)
+                    own = target + FLOATS * block
+                    if valid < BLOCK:
+                        simd.copy(record.shift + FLOATS * block, own)
+                    load_block(source + FLOATS * block, own, valid)
+                    simd.subtract(own, record.shift + FLOATS * block)
+                simd.add(total, target + FLOATS * column)
+            right = centred + FLOATS * column
+            for row in range(0, min(BLOCK * (column + 1), channels), TILE):
+                left, result = centred + 4 * row, matrix + 4 * room * row
+                # In the block of the diagonal, what lies before it is left out.
+                skip = max(row - BLOCK * column, 0) // LANES
+                far = 4 * LANES * skip
+                products_simd.add_products(
+                    vectors - skip,
+                    left,
+                    4,
+                    step,
+                    right + far,
+                    step,
+                    count,
+                    result + far,
+                    4 * room,
+                )
+        simd.copy(total, record.sums + 4 * room * part + FLOATS * column)
+
+
+MAP_FIELDS = (
+    "chunks positions channels values matrix constant result workspace workspace_bytes room"
+)
+
+
+def map_positions(arguments: Any) -> None:
+    """result = x matrix + constant for each position x [C]; the result may lie where x does."""
+    record = carray(arguments, 1)[0]
+    channels, room = record.channels, record.room
+    blocks, step = room // BLOCK, 4 * room + GAP
+    sums = simd.stack(SUMS)
+    rows = record.workspace + BLOCK + simd.next_chunk(record.workspace) * record.workspace_bytes
+    tiles = (record.positions + TILE - 1) // TILE
+    while True:
+        chunk = simd.next_chunk(record.counter_address)
+        if chunk >= record.chunks:
+            break
+        last = min(tiles * (chunk + 1) // record.chunks * TILE, record.positions)
+        for start in range(tiles * chunk // record.chunks * TILE, last, TILE):
+            count = min(TILE, last - start)
+            for index in range(count):
+                source = record.values + 4 * (start + index) * channels
+                for block in range(blocks):
+                    valid = min(BLOCK, channels - BLOCK * block)
+                    load_block(source + FLOATS * block, rows + index * step + FLOATS * block, valid)
+            for block in range(blocks):
+                valid = min(BLOCK, channels - BLOCK * block)
+                for index in range(count):
+                    simd.clear(sums + FLOATS * index)
+                products_simd.add_products(
+                    (valid + LANES - 1) // LANES,
+                    rows,
+                    step,
+                    4,
+                    record.matrix + FLOATS * block,
+                    4 * room,
+                    channels,
+                    sums,
+                    FLOATS,
+                )
+                for index in range(count):
+                    simd.add(sums + FLOATS * index, record.constant + FLOATS * block)
+                    place = (start + index) * channels + BLOCK * block
+                    store_block(sums + FLOATS * index, record.result + 4 * place, valid)
+
+
+FINISH_FIELDS = "chunks bands channels room parts sums products shift share_real mean matrix"
+
+
+def finish_moments(arguments: Any) -> None:
+    """From sums and products to mean [C] and the whole covariance [C, C], in bands of 16 rows."""
+    record = carray(arguments, 1)[0]
+    channels, room, parts = record.channels, record.room, record.parts
+    share = np.float32(record.share_real)
+    total, apart = simd.stack(FLOATS), simd.stack(FLOATS)
+    while True:
+        chunk = simd.next_chunk(record.counter_address)
+        if chunk >= record.chunks:
+            break
+        for band in range(
+            record.bands * chunk // record.chunks, record.bands * (chunk + 1) // record.chunks
+        ):
+            rows = range(LANES * band, min(LANES * (band + 1), channels))
+            for block in range(LANES * band // BLOCK, room // BLOCK):
+                valid = min(BLOCK, channels - BLOCK * block)
+                simd.clear(apart)
+                for part in range(parts):
+                    sums = record.sums + 4 * room * part + FLOATS * block
+                    simd.multiply_add(apart, sums, share)
+                for row in rows:
+                    own = np.float32(0)
+                    for part in range(parts):
+                        own += simd.load_float(record.sums + 4 * (room * part + row))
+                    own *= share
+                    simd.clear(total)
+                    for part in range(parts):
+                        line = record.products + 4 * room * (room * part + row)
+                        simd.multiply_add(total, line + FLOATS * block, share)
+                    simd.multiply_add(total, apart, -own)
+                    if block == row // BLOCK:
+                        simd.store_float(
+                            record.mean + 4 * row, simd.load_float(record.shift + 4 * row) + own
+                        )
+                    for index in range(valid):
+                        column = BLOCK * block + index
+                        if column >= row:
+                            value = simd.load_float(total + 4 * index)
+                            simd.store_float(record.matrix + 4 * (channels * row + column), value)
+                            simd.store_float(record.matrix + 4 * (channels * column + row), value)
+
+
+PRODUCTS = Kernel(products_of_channels, MOMENT_FIELDS)
+FINISH = Kernel(finish_moments, FINISH_FIELDS)
+MAP = Kernel(map_positions, MAP_FIELDS)
+
+
+SAMPLE = 256
+"""Positions whose mean the products are taken around, which keeps large means out of them."""
+
+
+def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [C] and covariance [C, C] of the channels of a map.
+
+    Args:
+        features: float32 [1, C, H, W] in channels_last, on the CPU.
+    """
+    channels, positions = features.shape[1], features.shape[2] * features.shape[3]
+    threads, blocks = torch.get_num_threads(), blocks_of(channels)
+    room = BLOCK * blocks
+    flat = features.permute(0, 2, 3, 1).reshape(positions, channels)
+    shift = flat.new_zeros(room)
+    shift[:channels] = flat[:: -(-positions // SAMPLE)].mean(0)
+    parts = max(1, min(CHUNKS * threads // blocks, positions // POSITIONS))
+    sums, products = flat.new_empty(parts, room), flat.new_zeros(parts, room, room)
+    workspace, size = _workspace(POSITIONS, room, threads)
+    PRODUCTS(
+        threads,
+        chunks=parts * blocks,
+        parts=parts,
+        positions=positions,
+        channels=channels,
+        values=address(flat),
+        shift=address(shift),
+        sums=address(sums),
+        products=address(products),
+        workspace=address(workspace),
+        workspace_bytes=size,
+        room=room,
+    )
+    mean, matrix = flat.new_empty(channels), flat.new_empty(channels, channels)
+    bands = -(-channels // LANES)
+    FINISH(
+        threads,
+        chunks=bands,
+        bands=bands,
+        channels=channels,
+        room=room,
+        parts=parts,
+        sums=address(sums),
+        products=address(products),
+        shift=address(shift),
+        share_real=1 / positions,
+        mean=address(mean),
+        matrix=address(matrix),
+    )
+    return mean, matrix
+
+
+def map_channels(features: Tensor, matrix: Tensor, constant: Tensor, result: Tensor) -> None:
+    """result = matrix^T x + constant at each position x of a map.
+
+    Args:
+        features: float32 [1, C, H, W] in channels_last, on the CPU.
+        matrix: float32 [C, C]; constant: [C].
+        result: as features; it may be the same tensor.
+    """
+    channels, positions = features.shape[1], features.shape[2] * features.shape[3]
+    threads, room = torch.get_num_threads(), BLOCK * blocks_of(features.shape[1])
+    matrix = torch.nn.functional.pad(matrix, (0, room - channels)).contiguous()
+    constant = torch.nn.functional.pad(constant, (0, room - channels)).contiguous()
+    workspace, size = _workspace(TILE, room, threads)
+    MAP(
+        threads,
+        chunks=min(CHUNKS * threads, -(-positions // TILE)),
+        positions=positions,
+        channels=channels,
+        values=address(features),
+        matrix=address(matrix),
+        constant=address(constant),
+        result=address(result),
+        workspace=address(workspace),
+        workspace_bytes=size,
+        room=room,
+    )
+
+
+def _workspace(rows: int, room: int, threads: int) -> tuple[Tensor, int]:
+    """Memory for so many rows for each thread, and its bytes for one; the first word counts."""
+    size = rows * (4 * room + GAP)
+    workspace = torch.empty(BLOCK + threads * size, dtype=torch.uint8)
+    workspace[:8] = 0
+    return workspace, size

@@ -1,0 +1,110 @@
+"""A small product of float matrices, the innermost part of larger ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from . import llvm
+from .llvm import ADDRESS, F32, I64, LANES, TILE
+
+
+def _add_products(vectors: int) -> Callable[..., Any]:
+    """The function below, for so many vectors of 16 columns."""
+
+    @intrinsic
+    def products(
+        typing: Any,
+        left: Any,
+        row_step: Any,
+        left_step: Any,
+        right: Any,
+        right_step: Any,
+        count: Any,
+        result: Any,
+        result_step: Any,
+    ) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            left, row_step, left_step, right, right_step, count, result, result_step = arguments
+            kind = llvm.row(F32)
+            lines = [
+                builder.add(left, builder.mul(row_step, ir.Constant(I64, n))) for n in range(TILE)
+            ]
+            places = [
+                [
+                    llvm.offset(
+                        builder,
+                        builder.add(result, builder.mul(result_step, ir.Constant(I64, n))),
+                        4 * LANES * part,
+                    )
+                    for part in range(vectors)
+                ]
+                for n in range(TILE)
+            ]
+            totals = [
+                [
+                    cgutils.alloca_once_value(builder, llvm.load(builder, place, kind))
+                    for place in line
+                ]
+                for line in places
+            ]
+            with cgutils.for_range(builder, count) as index:
+                address = builder.add(right, builder.mul(index.index, right_step))
+                columns = [
+                    llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), kind)
+                    for part in range(vectors)
+                ]
+                step = builder.mul(index.index, left_step)
+                for line, total in zip(lines, totals, strict=True):
+                    value = llvm.load(builder, builder.add(line, step), F32)
+                    value = llvm.splat(builder, value, LANES)
+                    for part, column in enumerate(columns):
+                        more = llvm.multiply_add(builder, value, column, builder.load(total[part]))
+                        builder.store(more, total[part])
+            for line, total in zip(places, totals, strict=True):
+                for place, own in zip(line, total, strict=True):
+                    llvm.store(builder, builder.load(own), place)
+            return context.get_dummy_value()
+
+        return types.void(*[ADDRESS] * 8), emit
+
+    return products  # type: ignore[no-any-return]
+
+
+_add_1, _add_2, _add_3, _add_4 = (_add_products(vectors) for vectors in (1, 2, 3, 4))
+
+
+@njit
+def add_products(
+    vectors: int,
+    left: int,
+    row_step: int,
+    left_step: int,
+    right: int,
+    right_step: int,
+    count: int,
+    result: int,
+    result_step: int,
+) -> None:
+    """result += left x right, of four rows and 16 to 64 columns.
+
+    Args:
+        vectors: sixteenths of the columns.
+        left: floats; from one row to the next `row_step` bytes, along a row `left_step`.
+        right: floats, `right_step` bytes from one row to the next.
+        count: columns of left, rows of right.
+        result: floats, `result_step` bytes from one row to the next.
+    """
+    if vectors == 4:
+        _add_4(left, row_step, left_step, right, right_step, count, result, result_step)
+    elif vectors == 3:
+        _add_3(left, row_step, left_step, right, right_step, count, result, result_step)
+    elif vectors == 2:
+        _add_2(left, row_step, left_step, right, right_step, count, result, result_step)
+    else:
+        _add_1(left, row_step, left_step, right, right_step, count, result, result_step)
