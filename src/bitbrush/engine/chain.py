@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..quantizers import Estimator, current_image_estimator
+from .buffers import empty
 from .factors import REALS, Factor, factor_of
-from .launch import add_residual, pack_map, pass_gradient
+from .launch import add_residual, empty_map, pack_map, pass_gradient
 from .packing import BLOCK, Filters, PackedMap, blocks_of
 from .precision import Precision
 from .transposed import TransposedFilters
@@ -80,9 +81,9 @@ class ResidualChain(torch.autograd.Function):
         given = []
         for index, block in enumerate(blocks):
             following = index + 1 if index + 1 < len(blocks) else None
-            result = x if owned else torch.empty_like(x)
+            result = x if owned else empty_map(shape)
             words = (pixels, blocks_of(channels))
-            passed.append(torch.empty(words, dtype=torch.int64) if learning else None)
+            passed.append(empty(words, torch.int64) if learning else None)
             add_residual(
                 bits,
                 block.filters,
@@ -121,9 +122,9 @@ class ResidualChain(torch.autograd.Function):
         precision = ctx.blocks[0].transposed.way(ctx.precision, (ctx.blocks[0].border,) * 4)
         if precision == "int8":
             return _back_in_octets(ctx, taps, last), None, None, None, None
-        running = _empty(shape, torch.float32)
+        running = empty_map(shape, torch.float32)
         half = torch.bfloat16 if precision == "bf16" else torch.float32
-        scaled = _empty(shape, half)
+        scaled = empty_map(shape, half)
         arrived: Tensor | None = None
         for index in range(last, -1, -1):
             block: Rectified = ctx.blocks[index]
@@ -161,7 +162,7 @@ def _back_in_octets(ctx: Any, taps: dict[int, Tensor | None], last: int) -> Tens
     spare: Tensor | None = None
     for index in range(last, -1, -1):
         block: Rectified = ctx.blocks[index]
-        result = _empty(shape, torch.float32) if spare is None else spare
+        result = empty_map(shape, torch.float32) if spare is None else spare
         block.transposed.winograd.add_gradient(
             running,
             result,
@@ -182,10 +183,6 @@ def _flat(gradient: Tensor | None) -> Tensor | None:
     if gradient is None:
         return None
     return gradient.float().contiguous(memory_format=torch.channels_last)
-
-
-def _empty(shape: tuple[int, int, int, int], dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
 
 
 def _room(kind: Factor, pixels: int, channels: int, learning: bool) -> Tensor | None:

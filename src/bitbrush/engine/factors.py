@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..quantizers import Estimator
+from .buffers import empty
 
 EVERYWHERE, BITS, BYTES, REALS = 0, 1, 2, 3
 """Not kept, as it is 1 everywhere; one bit; one byte; one float."""
@@ -45,9 +46,9 @@ class Factor:
         if self.mode == EVERYWHERE:
             return None
         if self.mode == BITS:
-            return torch.empty(pixels, -(-channels // 64), dtype=torch.int64)
+            return empty((pixels, -(-channels // 64)), torch.int64)
         kind = torch.uint8 if self.mode == BYTES else torch.float32
-        return torch.empty(pixels, channels, dtype=kind)
+        return empty((pixels, channels), kind)
 
 
 @cache

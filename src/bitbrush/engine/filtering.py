@@ -1,6 +1,6 @@
-"""Kernels of the float layers around the one-bit ones: stems, blurs and pools.
+"""Kernels of the float layers between the one-bit ones: blurs, pools, depthwise convolutions.
 
-Maps are as in `kernels`; pictures are [N, 3, H, W]. Every kernel gathers: a thread writes only what
+Maps are as in `kernels`. Every kernel gathers: a thread writes only what
 belongs to its own rows, so that nothing depends on who comes first. Which cells a result looks at,
 and which results look at a cell, stands in tables for each axis (`windows`): int32 [size, width, 2]
 of (other index, place in the kernel), padded with (-1, 0).
@@ -29,126 +29,8 @@ NONE, MAXIMUM, AVERAGE = 0, 1, 2
 
 
 @njit
-def _entry(table: int, row: int, width: int, column: int, part: int) -> int:
+def entry(table: int, row: int, width: int, column: int, part: int) -> int:
     return int(simd.load_int(table + 8 * (row * width + column) + 4 * part))
-
-
-STEM_FIELDS = (
-    "chunks rows picture plane_floats height width out_height out_width kernel table_rows "
-    "table_columns row_entries column_entries channels weights bias scale offset result passed"
-)
-
-
-def stem(arguments: Any) -> None:
-    """scale relu(convolution of a picture + bias) + offset: [N, H', W', channels].
-
-    channels are a multiple of 16. weights: [k, k, 3, channels]. The tables say which cells each
-    row and column of results looks at. passed: uint16 [N H' W', channels / 16], or 0.
-    """
-    record = carray(arguments, 1)[0]
-    sums = simd.stack(ROW)
-    width, out_width, channels = record.width, record.out_width, record.channels
-    kernel, plane = record.kernel, 4 * record.plane_floats
-    rows, columns = record.row_entries, record.column_entries
-    table_rows, table_columns = record.table_rows, record.table_columns
-    while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
-            break
-        for row in range(
-            record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
-        ):
-            image, y = row // record.out_height, row % record.out_height
-            picture = record.picture + 3 * plane * image
-            for x in range(out_width):
-                pixel = row * out_width + x
-                for first in range(0, channels, LANES):
-                    simd.copy_row(record.bias + 4 * first, sums)
-                    for i in range(rows):
-                        at_y = _entry(table_rows, y, rows, i, 0)
-                        if at_y < 0:
-                            continue
-                        ky = _entry(table_rows, y, rows, i, 1)
-                        for j in range(columns):
-                            at_x = _entry(table_columns, x, columns, j, 0)
-                            if at_x < 0:
-                                continue
-                            kx = _entry(table_columns, x, columns, j, 1)
-                            source = picture + 4 * (at_y * width + at_x)
-                            tap = record.weights + 4 * ((ky * kernel + kx) * 3 * channels + first)
-                            simd.weigh_colours(
-                                sums,
-                                simd.load_float(source),
-                                simd.load_float(source + plane),
-                                simd.load_float(source + 2 * plane),
-                                tap,
-                                4 * channels,
-                            )
-                    bits = simd.rectify_row(
-                        sums,
-                        record.scale + 4 * first,
-                        record.offset + 4 * first,
-                        record.result + 4 * (pixel * channels + first),
-                    )
-                    if record.passed != 0:
-                        word = pixel * (channels // LANES) + first // LANES
-                        simd.store_half(record.passed + 2 * word, bits)
-
-
-STEM_BACK_FIELDS = (
-    "chunks rows picture plane_floats height width out_height out_width kernel table_rows "
-    "table_columns row_entries column_entries channels weights scale passed gradient"
-)
-
-
-def stem_back(arguments: Any) -> None:
-    """The gradient of `stem` with respect to the picture.
-
-    The tables say which results each row and column of the picture takes part in.
-    """
-    record = carray(arguments, 1)[0]
-    sums = simd.stack(FLOATS)
-    height, width, channels = record.height, record.width, record.channels
-    kernel, plane = record.kernel, 4 * record.plane_floats
-    rows, columns = record.row_entries, record.column_entries
-    table_rows, table_columns = record.table_rows, record.table_columns
-    groups = channels // LANES
-    while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
-            break
-        for row in range(
-            record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
-        ):
-            image, y = row // height, row % height
-            picture = record.picture + 3 * plane * image + 4 * y * width
-            for x in range(width):
-                simd.clear(sums)
-                for i in range(rows):
-                    out_y = _entry(table_rows, y, rows, i, 0)
-                    if out_y < 0:
-                        continue
-                    ky = _entry(table_rows, y, rows, i, 1)
-                    line = (image * record.out_height + out_y) * record.out_width
-                    for j in range(columns):
-                        out_x = _entry(table_columns, x, columns, j, 0)
-                        if out_x < 0:
-                            continue
-                        kx = _entry(table_columns, x, columns, j, 1)
-                        pixel = line + out_x
-                        tap = record.weights + 12 * (ky * kernel + kx) * channels
-                        for group in range(groups):
-                            simd.weigh_back(
-                                sums,
-                                record.gradient + 4 * LANES * (pixel * groups + group),
-                                simd.load_half(record.passed + 2 * (pixel * groups + group)),
-                                record.scale + ROW * group,
-                                tap + ROW * group,
-                                4 * channels,
-                            )
-                for colour in range(3):
-                    value = simd.total(sums + ROW * colour)
-                    simd.store_float(picture + colour * plane + 4 * x, value)
 
 
 DEPTHWISE_FIELDS = (
@@ -181,16 +63,16 @@ def depthwise(arguments: Any) -> None:
                 for first in range(0, channels, LANES):
                     simd.copy_row(record.bias + 4 * first, sums)
                     for i in range(rows):
-                        at_y = _entry(table_rows, y, rows, i, 0)
+                        at_y = entry(table_rows, y, rows, i, 0)
                         if at_y < 0:
                             continue
-                        ky = _entry(table_rows, y, rows, i, 1)
+                        ky = entry(table_rows, y, rows, i, 1)
                         line = (image * record.height + at_y) * width
                         for j in range(columns):
-                            at_x = _entry(table_columns, x, columns, j, 0)
+                            at_x = entry(table_columns, x, columns, j, 0)
                             if at_x < 0:
                                 continue
-                            kx = _entry(table_columns, x, columns, j, 1)
+                            kx = entry(table_columns, x, columns, j, 1)
                             simd.weigh_each(
                                 sums,
                                 record.values + 4 * ((line + at_x) * channels + first),
@@ -287,18 +169,18 @@ def blur(arguments: Any) -> None:
                     valid = min(BLOCK, channels - BLOCK * block)
                     simd.clear(sums)
                     for i in range(3):
-                        y = _entry(record.table_rows, out_y, 3, i, 0)
+                        y = entry(record.table_rows, out_y, 3, i, 0)
                         if y < 0:
                             continue
                         own = i < 2 or out_y == record.out_height - 1
                         winners = record.winners if own else 0
-                        across = _blur_weight(_entry(record.table_rows, out_y, 3, i, 1))
+                        across = _blur_weight(entry(record.table_rows, out_y, 3, i, 1))
                         for j in range(3):
-                            x = _entry(record.table_columns, out_x, 3, j, 0)
+                            x = entry(record.table_columns, out_x, 3, j, 0)
                             if x < 0:
                                 continue
                             _pool_cell(record, image, y, x, block, valid, scratch, cell, winners)
-                            along = _blur_weight(_entry(record.table_columns, out_x, 3, j, 1))
+                            along = _blur_weight(entry(record.table_columns, out_x, 3, j, 1))
                             simd.multiply_add(sums, cell, across * along)
                     place = (row * record.out_width + out_x) * channels + BLOCK * block
                     store_block(sums, record.result + 4 * place, valid)
@@ -313,15 +195,15 @@ def _cell_gradient(
     height, width, channels = record.out_height, record.out_width, record.channels
     rows, columns = record.row_entries, record.column_entries
     for i in range(rows):
-        out_y = _entry(record.table_rows, y, rows, i, 0)
+        out_y = entry(record.table_rows, y, rows, i, 0)
         if out_y < 0:
             continue
-        across = _blur_weight(_entry(record.table_rows, y, rows, i, 1))
+        across = _blur_weight(entry(record.table_rows, y, rows, i, 1))
         for j in range(columns):
-            out_x = _entry(record.table_columns, x, columns, j, 0)
+            out_x = entry(record.table_columns, x, columns, j, 0)
             if out_x < 0:
                 continue
-            weight = across * _blur_weight(_entry(record.table_columns, x, columns, j, 1))
+            weight = across * _blur_weight(entry(record.table_columns, x, columns, j, 1))
             place = ((image * height + out_y) * width + out_x) * channels + BLOCK * block
             if valid == BLOCK:
                 simd.multiply_add(cell, record.result + 4 * place, weight)
@@ -380,11 +262,9 @@ def blur_back(arguments: Any) -> None:
                     store_block(sums, record.values + 4 * place, valid)
 
 
-STEM = Kernel(stem, STEM_FIELDS)
-STEM_BACK = Kernel(stem_back, STEM_BACK_FIELDS)
 DEPTHWISE = Kernel(depthwise, DEPTHWISE_FIELDS)
 BLUR = Kernel(blur, BLUR_FIELDS)
 BLUR_BACK = Kernel(blur_back, BLUR_FIELDS)
 
-FILTERING = (STEM, STEM_BACK, DEPTHWISE, BLUR, BLUR_BACK)
+FILTERING = (DEPTHWISE, BLUR, BLUR_BACK)
 """All of them."""

@@ -18,6 +18,7 @@ from .fused import (
     Crop,
     DepthwiseConv2d,
     Fused,
+    Normalised,
     PictureConv2d,
     Pointwise,
     rows_of,
@@ -114,9 +115,17 @@ def _quickbrush(module: quickbrush.QuickBrush, precision: Precision) -> nn.Modul
         stride=1,
         padding=1,
         replicate=True,
+        mean=module.mean,
+        std=module.std,
     )
-    plain = nn.Sequential(module.stem, nn.ReLU(), Affine(*affine_of(module.stem_norm)))
+    plain = nn.Sequential(
+        Normalised(module.mean, module.std),
+        module.stem,
+        nn.ReLU(),
+        Affine(*affine_of(module.stem_norm)),
+    )
     clone.stem = Fused([stem, Crop(stem.channels)], plain, "float32: relu and norm in one pass")  # type: ignore[assignment]
+    clone.normalises = False
     clone.stem_relu = nn.Identity()  # type: ignore[assignment]
     clone.stem_norm = nn.Identity()  # type: ignore[assignment]
     return clone
@@ -140,16 +149,37 @@ def _quicknet_transition(module: quicknet_v1.Transition, precision: Precision) -
 
 
 @packed.register
-def _quicknet_stem(module: quicknet_v1.Stem, precision: Precision) -> nn.Module:
+def _quicknet(module: quicknet_v1.QuickNetV1, precision: Precision) -> nn.Module:
+    clone = _with_parts(module, precision)
+    assert isinstance(clone, quicknet_v1.QuickNetV1)
+    clone.stem = _quicknet_stem(module.stem, module.mean, module.std, precision)  # type: ignore[assignment]
+    clone.normalises = False
+    return clone
+
+
+def _quicknet_stem(
+    module: quicknet_v1.Stem, mean: Tensor, std: Tensor, precision: Precision
+) -> nn.Module:
     weight, bias = folded(module.conv.weight, module.norm)
     one, none = torch.ones_like(bias), torch.zeros_like(bias)
-    picture = PictureConv2d(weight, bias, one, none, stride=2, padding="same", replicate=False)
+    picture = PictureConv2d(
+        weight,
+        bias,
+        one,
+        none,
+        stride=2,
+        padding="same",
+        replicate=False,
+        mean=mean,
+        std=std,
+    )
     weight, bias = folded(module.depthwise.weight, module.depthwise_norm)
     depthwise = DepthwiseConv2d(weight, bias, stride=2, padding="same")
     weight, bias = folded(module.pointwise.weight, module.pointwise_norm)
     pointwise = Pointwise(rows_of(weight[:, :, 0, 0])[:, :, None, None], bias)
+    plain = nn.Sequential(Normalised(mean, std), _with_parts(module, precision))
     steps = [picture, depthwise, pointwise]
-    return Fused(steps, _with_parts(module, precision), "float32: norms folded into the layers")
+    return Fused(steps, plain, "float32: norms folded into the layers")
 
 
 def folded(weight: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:

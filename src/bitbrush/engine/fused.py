@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..layers import Padding, PoolKind, same_padding
+from .buffers import empty
 from .filtering import (
     AVERAGE,
     BLUR,
@@ -17,11 +18,11 @@ from .filtering import (
     DEPTHWISE,
     MAXIMUM,
     NONE,
-    STEM,
-    STEM_BACK,
+    ROW,
 )
-from .launch import CHUNKS, address, channels_last, empty_map
-from .llvm import LANES
+from .launch import CHUNKS, address, channels_last, empty_map, workspace
+from .llvm import LANES, TILE
+from .stem import COLOURS, STEM, STEM_BACK, VECTORS
 
 POOLS = {None: NONE, "max": MAXIMUM, "average": AVERAGE}
 WINNERS = {NONE: 1, MAXIMUM: 3, AVERAGE: 4}
@@ -99,7 +100,7 @@ class _Tables:
 
 
 class PictureConv2d(nn.Module):
-    """scale relu(convolution of a picture + bias) + offset.
+    """scale relu(convolution of a normalised picture + bias) + offset.
 
     For the gradient one bit of each result is kept.
     """
@@ -114,10 +115,13 @@ class PictureConv2d(nn.Module):
         stride: int,
         padding: Padding,
         replicate: bool,
+        mean: Tensor,
+        std: Tensor,
     ) -> None:
         """Args:
         weight: [O, 3, k, k]; bias, scale, offset: [O].
-        replicate: outside the picture is its nearest pixel; else 0.
+        replicate: outside the picture is its nearest pixel; else 0, once it is normalised.
+        mean, std: three values each; the picture enters as (picture - mean) / std.
         """
         super().__init__()
         self.channels = len(weight)
@@ -125,7 +129,9 @@ class PictureConv2d(nn.Module):
         self.padding: Padding = padding
         self.replicate = replicate
         self.weight, self.bias = rows_of(weight.permute(2, 3, 1, 0)), rows_of(bias)
+        self.back = rows_of(self.weight.flatten(0, 2).T)
         self.scale, self.offset = rows_of(scale), rows_of(offset)
+        self.normal = torch.cat([mean.flatten(), 1 / std.flatten()]).float()
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [N, 3, H, W]; returns [N, O to a multiple of 16, H', W'] in channels_last."""
@@ -139,52 +145,69 @@ class _PictureConvolution(torch.autograd.Function):
         x = x.float().contiguous()
         images, _, height, width = x.shape
         window = (layer.kernel, layer.stride, layer.padding)
-        out_height, out_width = (borders(side, *window)[1] for side in (height, width))
-        channels = len(layer.bias)
+        (top, out_height), (left, out_width) = (borders(side, *window) for side in (height, width))
+        channels, kernel = len(layer.bias), layer.kernel
         result = empty_map((images, channels, out_height, out_width))
         ctx.layer, ctx.shape, ctx.window = layer, x.shape, window
         ctx.passed = None
         if ctx.needs_input_grad[0]:
             words = images * out_height * out_width * channels // LANES
-            ctx.passed = torch.empty(words, dtype=torch.int16)
+            ctx.passed = empty((words,), torch.int16)
         ctx.geometry = {
-            "plane_floats": height * width,
+            "plane_bytes": 4 * height * width,
             "height": height,
             "width": width,
             "out_height": out_height,
             "out_width": out_width,
-            "kernel": layer.kernel,
+            "kernel": kernel,
             "channels": channels,
-            "weights": layer.weight.data_ptr(),
+            "normal": layer.normal.data_ptr(),
             "scale": layer.scale.data_ptr(),
             "passed": address(ctx.passed),
         }
-        tables = _Tables((height, width), window, layer.replicate, False)
+        # Of a tile of pixels at the end, those behind the last one look further.
+        line = left + max(width, (out_width + TILE) * layer.stride + kernel)
+        taps = kernel * kernel * COLOURS
+        work = workspace(8 * taps + 4 * (kernel * COLOURS * line + TILE * VECTORS * LANES))
         STEM(
             torch.get_num_threads(),
             **_chunks(images * out_height),
             **ctx.geometry,
-            **tables.arguments(),
+            stride=layer.stride,
+            top=top,
+            left=left,
+            replicate=layer.replicate,
             picture=x.data_ptr(),
+            weights=layer.weight.data_ptr(),
             bias=layer.bias.data_ptr(),
             offset=layer.offset.data_ptr(),
             result=result.data_ptr(),
+            **work.arguments(),
+            line_floats=line,
         )
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        layer: PictureConv2d = ctx.layer
         gradient = channels_last(gradients[0])
-        result = torch.empty(ctx.shape)
+        result = empty(ctx.shape)
         images, _, height, width = ctx.shape
-        tables = _Tables((height, width), ctx.window, ctx.layer.replicate, True)
+        tables = _Tables((height, width), ctx.window, layer.replicate, True)
+        columns, slots = layer.back.shape[1], layer.kernel
+        row = 4 * columns * (ctx.geometry["out_width"] + TILE)
+        work = workspace(8 * slots + 4 * TILE * len(layer.bias) + slots * row + ROW)
         STEM_BACK(
             torch.get_num_threads(),
             **_chunks(images * height),
             **ctx.geometry,
             **tables.arguments(),
+            weights=layer.back.data_ptr(),
             picture=result.data_ptr(),
             gradient=gradient.data_ptr(),
+            **work.arguments(),
+            columns=columns,
+            slots=slots,
         )
         return result, None
 
@@ -289,7 +312,7 @@ class _BlurredPool(torch.autograd.Function):
         ctx.layer, ctx.shape, ctx.pooled, ctx.winners = layer, x.shape, pooled, None
         if ctx.needs_input_grad[0] and (layer.pool != NONE or layer.rectified):
             words = images * pooled[0] * pooled[1] * -(-channels // 64) * WINNERS[layer.pool]
-            ctx.winners = torch.empty(words, dtype=torch.int64)
+            ctx.winners = empty((words,), torch.int64)
         ctx.geometry = {
             "height": height,
             "width": width,
@@ -347,6 +370,21 @@ class Pointwise(nn.Module):
         """x: [N, C, H, W]; returns [N, O, H, W] in channels_last."""
         product = functional.linear(x.permute(0, 2, 3, 1), self.weight, self.bias)
         return product.permute(0, 3, 1, 2)
+
+
+class Normalised(nn.Module):
+    """(picture - mean) / std."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.detach(), False)
+        self.register_buffer("std", std.detach(), False)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return (picture - self.mean) / self.std
 
 
 class Crop(nn.Module):

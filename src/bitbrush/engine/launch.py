@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .buffers import empty
 from .factors import EVERYWHERE, REALS, Factor
 from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
 from .packing import Filters, PackedMap, blocks_of
 
 CHUNKS = 4
 """Chunks of work for each thread: a thread that is held up leaves its share to the others."""
+
+
+LINE = 64
+"""Bytes of a cache line."""
 
 
 def address(tensor: Tensor | None) -> int:
@@ -22,12 +28,38 @@ def address(tensor: Tensor | None) -> int:
 
 def empty_map(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
     """[N, C, H, W] in channels_last, yet to be written."""
-    return torch.empty(tuple(shape), dtype=dtype, memory_format=torch.channels_last)
+    images, channels, height, width = shape
+    return empty((images, height, width, channels), dtype).permute(0, 3, 1, 2)
 
 
 def channels_last(x: Tensor) -> Tensor:
     """The same in float32 and channels_last."""
     return x.float().contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Memory that each thread has a part of; the first word counts who has one.
+
+    Attributes:
+        memory: to be held for as long as a kernel runs.
+        size: bytes of a part.
+    """
+
+    memory: Tensor
+    size: int
+
+    def arguments(self) -> dict[str, int]:
+        """The fields that a kernel knows it by."""
+        return {"workspace": self.memory.data_ptr(), "workspace_bytes": self.size}
+
+
+def workspace(size: int) -> Workspace:
+    """So many bytes for each thread; the parts begin one cache line behind the counter."""
+    size = -(-size // LINE) * LINE
+    memory = empty((LINE + torch.get_num_threads() * size,), torch.uint8)
+    memory[:8] = 0
+    return Workspace(memory, size)
 
 
 def pack_map(

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from ..layers import Padding, same_padding
 from ..quantizers import Estimator, current_image_estimator
+from .buffers import empty
 from .chain import Rectified, ResidualChain, fill_exact, padded
 from .factors import factor_of
-from .launch import add_residual, convolve, pack_map, pass_gradient
+from .launch import add_residual, convolve, empty_map, pack_map, pass_gradient
 from .packing import BLOCK, Filters, PackedMap, blocks_of
 from .plain import PlainConvolution
 from .precision import Precision
@@ -169,15 +170,12 @@ class _Convolution(torch.autograd.Function):
         pack_map(x, packed, kind, factors, layer.levels, affine)
         fill_exact(kind, factors, estimator, affine[0] * x + affine[1] if layer.levels else x)
         filters = layer.filters
-        result = torch.empty(
-            (images, filters.channels_out, out_height, out_width),
-            memory_format=torch.channels_last,
-        )
+        result = empty_map((images, filters.channels_out, out_height, out_width))
         passed = None
         if layer.rectified:
             if learning:
                 words = (images * out_height * out_width, blocks_of(filters.channels_out))
-                passed = torch.empty(words, dtype=torch.int64)
+                passed = empty(words, torch.int64)
             added = None if before is None else _flat(before)
             add_residual(
                 packed, filters, layer.stride, layer.base, layer.sum_scale, layer.offset,
@@ -201,7 +199,7 @@ class _Convolution(torch.autograd.Function):
         gradient = _flat(gradients[0].float())
         before = gradients[0] if ctx.added else None
         precision = layer.transposed.way(layer.precision, border)
-        result = torch.empty(shape, memory_format=torch.channels_last)
+        result = empty_map(shape)
         if precision == "int8":
             layer.transposed.winograd.add_gradient(
                 gradient,
@@ -213,7 +211,7 @@ class _Convolution(torch.autograd.Function):
             )
             return result, before, None, None
         half = torch.bfloat16 if precision == "bf16" else torch.float32
-        scaled = torch.empty_like(gradient, dtype=half)
+        scaled = empty_map(gradient.shape, half)
         pass_gradient(
             gradient, fresh=True, tap=gradient, passed=passed, scale=layer.slope, result=scaled
         )

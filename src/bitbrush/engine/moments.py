@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import products_simd, simd
 from .kernels import FLOATS, SUMS, load_block, store_block
-from .launch import CHUNKS, address
+from .launch import CHUNKS, LINE, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import blocks_of
 from .runtime import Kernel
@@ -41,7 +41,7 @@ def products_of_channels(arguments: Any) -> None:
     record = carray(arguments, 1)[0]
     channels, room = record.channels, record.room
     blocks, step = room // BLOCK, 4 * room + GAP
-    centred = record.workspace + BLOCK + simd.next_chunk(record.workspace) * record.workspace_bytes
+    centred = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
     total = simd.stack(FLOATS)
     while True:
         chunk = simd.next_chunk(record.counter_address)
@@ -98,7 +98,7 @@ def map_positions(arguments: Any) -> None:
     channels, room = record.channels, record.room
     blocks, step = room // BLOCK, 4 * room + GAP
     sums = simd.stack(SUMS)
-    rows = record.workspace + BLOCK + simd.next_chunk(record.workspace) * record.workspace_bytes
+    rows = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
     tiles = (record.positions + TILE - 1) // TILE
     while True:
         chunk = simd.next_chunk(record.counter_address)
@@ -201,7 +201,7 @@ def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     shift[:channels] = flat[:: -(-positions // SAMPLE)].mean(0)
     parts = max(1, min(CHUNKS * threads // blocks, positions // POSITIONS))
     sums, products = flat.new_empty(parts, room), flat.new_zeros(parts, room, room)
-    workspace, size = _workspace(POSITIONS, room, threads)
+    work = workspace(POSITIONS * (4 * room + GAP))
     PRODUCTS(
         threads,
         chunks=parts * blocks,
@@ -212,8 +212,7 @@ def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
         shift=address(shift),
         sums=address(sums),
         products=address(products),
-        workspace=address(workspace),
-        workspace_bytes=size,
+        **work.arguments(),
         room=room,
     )
     mean, matrix = flat.new_empty(channels), flat.new_empty(channels, channels)
@@ -247,7 +246,7 @@ def map_channels(features: Tensor, matrix: Tensor, constant: Tensor, result: Ten
     threads, room = torch.get_num_threads(), BLOCK * blocks_of(features.shape[1])
     matrix = torch.nn.functional.pad(matrix, (0, room - channels)).contiguous()
     constant = torch.nn.functional.pad(constant, (0, room - channels)).contiguous()
-    workspace, size = _workspace(TILE, room, threads)
+    work = workspace(TILE * (4 * room + GAP))
     MAP(
         threads,
         chunks=min(CHUNKS * threads, -(-positions // TILE)),
@@ -257,15 +256,6 @@ def map_channels(features: Tensor, matrix: Tensor, constant: Tensor, result: Ten
         matrix=address(matrix),
         constant=address(constant),
         result=address(result),
-        workspace=address(workspace),
-        workspace_bytes=size,
+        **work.arguments(),
         room=room,
     )
-
-
-def _workspace(rows: int, room: int, threads: int) -> tuple[Tensor, int]:
-    """Memory for so many rows for each thread, and its bytes for one; the first word counts."""
-    size = rows * (4 * room + GAP)
-    workspace = torch.empty(BLOCK + threads * size, dtype=torch.uint8)
-    workspace[:8] = 0
-    return workspace, size

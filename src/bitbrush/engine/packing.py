@@ -56,7 +56,13 @@ class Filters:
         filled = np.zeros((blocks_of(out) * BLOCK, words.shape[1]), np.int32)
         filled[:out] = words
         arranged = filled.reshape(blocks_of(out), BLOCK, -1).transpose(0, 2, 1)
-        return cls(torch.from_numpy(np.ascontiguousarray(arranged)), channels, out, kernel)
+        # torch's memory begins at a cache line, numpy's does not, and loads would lie across two.
+        return cls(
+            torch.from_numpy(arranged).clone(memory_format=torch.contiguous_format),
+            channels,
+            out,
+            kernel,
+        )
 
     def signs(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The filters as -1 and +1, [O, C, k, k]."""

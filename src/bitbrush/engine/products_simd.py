@@ -14,8 +14,8 @@ from . import llvm
 from .llvm import ADDRESS, F32, I64, LANES, TILE
 
 
-def _add_products(vectors: int) -> Callable[..., Any]:
-    """The function below, for so many vectors of 16 columns."""
+def _add_products(vectors: int, gathered: bool = False) -> Callable[..., Any]:
+    """The functions below, for so many vectors of 16 columns."""
 
     @intrinsic
     def products(
@@ -59,7 +59,11 @@ def _add_products(vectors: int) -> Callable[..., Any]:
                     llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), kind)
                     for part in range(vectors)
                 ]
-                step = builder.mul(index.index, left_step)
+                if gathered:
+                    place = builder.shl(index.index, ir.Constant(I64, 3))
+                    step = llvm.load(builder, builder.add(left_step, place), I64)
+                else:
+                    step = builder.mul(index.index, left_step)
                 for line, total in zip(lines, totals, strict=True):
                     value = llvm.load(builder, builder.add(line, step), F32)
                     value = llvm.splat(builder, value, LANES)
@@ -77,6 +81,9 @@ def _add_products(vectors: int) -> Callable[..., Any]:
 
 
 _add_1, _add_2, _add_3, _add_4 = (_add_products(vectors) for vectors in (1, 2, 3, 4))
+_gather_1, _gather_2, _gather_3, _gather_4 = (
+    _add_products(vectors, gathered=True) for vectors in (1, 2, 3, 4)
+)
 
 
 @njit
@@ -108,3 +115,30 @@ def add_products(
         _add_2(left, row_step, left_step, right, right_step, count, result, result_step)
     else:
         _add_1(left, row_step, left_step, right, right_step, count, result, result_step)
+
+
+@njit
+def add_gathered(
+    vectors: int,
+    left: int,
+    row_step: int,
+    offsets: int,
+    right: int,
+    right_step: int,
+    count: int,
+    result: int,
+    result_step: int,
+) -> None:
+    """The same, where a row of left lies anywhere.
+
+    Args:
+        offsets: int64, of each column of left from its row's address.
+    """
+    if vectors == 4:
+        _gather_4(left, row_step, offsets, right, right_step, count, result, result_step)
+    elif vectors == 3:
+        _gather_3(left, row_step, offsets, right, right_step, count, result, result_step)
+    elif vectors == 2:
+        _gather_2(left, row_step, offsets, right, right_step, count, result, result_step)
+    else:
+        _gather_1(left, row_step, offsets, right, right_step, count, result, result_step)

@@ -444,58 +444,46 @@ def rectify(typing: Any, values: Any, result: Any) -> Any:
 
 
 @intrinsic
-def weigh_colours(
-    typing: Any, total: Any, red: Any, green: Any, blue: Any, weights: Any, step: Any
-) -> Any:
-    """total += red weights[0] + green weights[1] + blue weights[2], for 16 floats.
-
-    Args:
-        step: bytes from the weights of one colour to those of the next.
-    """
+def normalise_row(typing: Any, source: Any, target: Any, mean: Any, inverse: Any) -> Any:
+    """target = (source - mean) inverse, for 16 floats."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        total, *colours, weights, step = arguments
-        result = llvm.load(builder, total, llvm.row(F32))
-        for colour in colours:
-            product = builder.fmul(
-                llvm.splat(builder, colour, LANES), llvm.load(builder, weights, llvm.row(F32))
-            )
-            result = builder.fadd(result, product)
-            weights = builder.add(weights, step)
-        llvm.store(builder, result, total)
+        source, target, mean, inverse = arguments
+        apart = builder.fsub(
+            llvm.load(builder, source, llvm.row(F32)), llvm.splat(builder, mean, LANES)
+        )
+        llvm.store(builder, builder.fmul(apart, llvm.splat(builder, inverse, LANES)), target)
         return context.get_dummy_value()
 
-    return types.void(ADDRESS, *[types.float32] * 3, ADDRESS, ADDRESS), emit
+    return types.void(ADDRESS, ADDRESS, types.float32, types.float32), emit
 
 
 @intrinsic
-def weigh_back(
-    typing: Any, totals: Any, values: Any, bits: Any, scale: Any, weights: Any, step: Any
-) -> Any:
-    """totals[colour] += scale values weights[colour], for 16 floats and three colours.
-
-    Args:
-        bits: values whose bit is not set count as 0.
-        step: bytes from the weights of one colour to those of the next.
-    """
+def keep_scaled_row(typing: Any, values: Any, bits: Any, scale: Any, result: Any) -> Any:
+    """result = scale values where the bit is set, else 0, for 16 floats."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        totals, values, bits, scale, weights, step = arguments
+        values, bits, scale, result = arguments
         scaled = builder.fmul(
             llvm.load(builder, values, llvm.row(F32)), llvm.load(builder, scale, llvm.row(F32))
         )
         kept = builder.bitcast(bits, llvm.row(I1))
-        kept = builder.select(kept, scaled, llvm.constant(F32, 0.0, LANES))
-        for colour in range(3):
-            place = llvm.offset(builder, totals, 4 * LANES * colour)
-            product = builder.fmul(kept, llvm.load(builder, weights, llvm.row(F32)))
-            llvm.store(
-                builder, builder.fadd(llvm.load(builder, place, llvm.row(F32)), product), place
-            )
-            weights = builder.add(weights, step)
+        zero = llvm.constant(F32, 0.0, LANES)
+        llvm.store(builder, builder.select(kept, scaled, zero), result)
         return context.get_dummy_value()
 
-    return types.void(ADDRESS, ADDRESS, types.uint16, *[ADDRESS] * 3), emit
+    return types.void(ADDRESS, types.uint16, ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def clear_row(typing: Any, values: Any) -> Any:
+    """Sets 16 floats to 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        llvm.store(builder, llvm.constant(F32, 0.0, LANES), arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS), emit
 
 
 @intrinsic
@@ -528,28 +516,6 @@ def rectify_row(typing: Any, sums: Any, scale: Any, offset: Any, result: Any) ->
         return builder.bitcast(positive, I16)
 
     return types.uint16(*[ADDRESS] * 4), emit
-
-
-@intrinsic
-def total(typing: Any, values: Any) -> Any:
-    """The sum of 16 floats."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = llvm.load(builder, arguments[0], llvm.row(F32))
-        width = LANES
-        while width > 1:
-            width //= 2
-            empty = ir.Constant(value.type, ir.Undefined)
-            halves = [
-                builder.shuffle_vector(
-                    value, empty, ir.Constant(llvm.vector(I32, width), list(range(at, at + width)))
-                )
-                for at in (0, width)
-            ]
-            value = builder.fadd(*halves)
-        return builder.extract_element(value, ir.Constant(I32, 0))
-
-    return types.float32(ADDRESS), emit
 
 
 @intrinsic

@@ -19,7 +19,7 @@ from torch import Tensor
 from . import simd, winograd_simd
 from .factors import BITS, BYTES, EVERYWHERE, REALS, Factor
 from .kernels import FLOATS, load_block, load_bytes, store_block
-from .launch import CHUNKS, address
+from .launch import CHUNKS, LINE, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import Filters, blocks_of
 from .runtime import Kernel
@@ -66,7 +66,7 @@ def winograd(arguments: Any) -> None:
     blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK
     rows, room = (channels + LANES - 1) // LANES, BLOCK * blocks
     # Each thread has a workspace of its own. Its first word counts them.
-    values = record.workspace + BLOCK + simd.next_chunk(record.workspace) * record.workspace_bytes
+    values = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
     octets, sums, units = values + record.octets, values + record.sums, values + record.units
     none, whole, copies = values + record.none, values + record.whole, values + record.copies
     for block in range(blocks):
@@ -219,8 +219,7 @@ class WinogradFilters:
         parts = min(blocks_of(self.channels_in), max(1, -(-CHUNKS * threads // groups)))
         room = BLOCK * blocks_of(channels)
         steps, places, size = _layout(room)
-        workspace = torch.empty(BLOCK + threads * size, dtype=torch.uint8)
-        workspace[:8] = 0
+        work = workspace(size)
         WINOGRAD(
             threads,
             chunks=groups * parts,
@@ -244,8 +243,7 @@ class WinogradFilters:
             running=address(running),
             tap=address(tap),
             result=address(result),
-            workspace=address(workspace),
-            workspace_bytes=size,
+            **work.arguments(),
             **steps,
             **places,
         )

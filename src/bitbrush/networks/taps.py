@@ -47,12 +47,14 @@ class Network(nn.Module):
         taps: every tap by name, from the picture to the deepest.
         engine: "float", or "packed" where one-bit layers run on packed bits.
         precision: what the gradient to the image is computed in.
+        normalises: whether `walk` takes a picture that is normalised, or does that itself.
         keeps_taps: whether the way back may need the maps of taps as they were.
         how: for each layer of the packed engine, by its path in the float network, how it runs.
     """
 
     engine = "float"
     precision = "float32"
+    normalises = True
     keeps_taps = True
     how: Mapping[str, str] = MappingProxyType({})
     mean: Tensor
@@ -102,7 +104,7 @@ class Network(nn.Module):
         self.check(image, wanted)
         height, width = image.shape[-2:]
         right, bottom = -width % self.multiple, -height % self.multiple
-        x = (image - self.mean) / self.std
+        x = (image - self.mean) / self.std if self.normalises else image
         if right or bottom:
             x = functional.pad(x, (0, right, 0, bottom), mode="replicate")
         found: dict[str, Tensor] = {}

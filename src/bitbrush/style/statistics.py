@@ -97,7 +97,8 @@ class _Covariance(torch.autograd.Function):
         features, mean, matrix = ctx.saved_tensors
         count = features.shape[-2] * features.shape[-1]
         result = torch.empty_like(features)
-        write_gradient(result, features, Moments(mean, matrix, count), *gradients)
+        of_mean, of_matrix = gradients
+        write_gradient(result, features, Moments(mean, matrix, count), of_mean, of_matrix)
         return result
 
 

@@ -101,7 +101,8 @@ class _TapLoss(torch.autograd.Function):
         if ctx.moments is None:
             torch.mul(features, slope, out=result)
         else:
-            write_gradient(result, features, *ctx.moments, slope)
+            moments, of_mean, of_matrix = ctx.moments
+            write_gradient(result, features, moments, of_mean, of_matrix, slope)
         for term in ctx.contents:
             result.sub_(term.target, alpha=term.slope(features))
         if ctx.of_others is not None:

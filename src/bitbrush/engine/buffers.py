@@ -1,0 +1,123 @@
+"""Memory for maps, which is used again.
+
+A step needs the same maps as the one before. To get fresh memory from the system for each, page by
+page and cleared, takes longer than many a kernel. So maps lie in one arena, each at the lowest
+place that is free, and what they leave behind is there for the next ones, in large pages where the
+system has them.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import math
+import mmap
+import os
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SMALLEST = 2**17
+"""Bytes of a tensor below which the C library's own memory does as well."""
+
+ALIGNED = 2**12
+"""Places are multiples of this."""
+
+ROOM = 2**36
+"""Bytes of addresses that are set aside, where the machine has no less memory."""
+
+
+class Arena:
+    """One stretch of addresses, parts of which are lent to tensors and come back with their end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._block: Any = None
+        self._free: list[tuple[int, int]] = []
+        """Stretches that are free, (first, behind the last), in order."""
+        self._used = 0
+        """Behind the highest byte that was ever lent."""
+
+    def take(self, size: int) -> Tensor | None:
+        """uint8 [size], yet to be written; None where there is no room for it."""
+        whole = -(-size // ALIGNED) * ALIGNED
+        with self._lock:
+            if self._block is None:
+                self._open()
+            for index, (start, stop) in enumerate(self._free):  # noqa: B007
+                if stop - start >= whole:
+                    break
+            else:
+                return None
+            if stop - start == whole:
+                del self._free[index]
+            else:
+                self._free[index] = (start + whole, stop)
+            self._used = max(self._used, start + whole)
+        array = np.frombuffer(self._block, np.uint8, size, start)
+        weakref.finalize(array, self._return, start, start + whole).atexit = False
+        return torch.from_numpy(array)
+
+    def _return(self, start: int, stop: int) -> None:
+        with self._lock:
+            index = bisect.bisect(self._free, (start, stop))
+            if index < len(self._free) and self._free[index][0] == stop:
+                stop = self._free.pop(index)[1]
+            if index and self._free[index - 1][1] == start:
+                start = self._free.pop(index - 1)[0]
+                index -= 1
+            self._free.insert(index, (start, stop))
+
+    def clear(self) -> None:
+        """Gives the memory behind what is lent back to the system: sizes are about to change."""
+        with self._lock:
+            if self._block is None or not hasattr(mmap, "MADV_DONTNEED"):
+                return
+            for start, stop in self._free:
+                end = min(stop, self._used)
+                if start < end:
+                    self._block.madvise(mmap.MADV_DONTNEED, start, end - start)
+            self._used = self._free[-1][0] if self._free else self._used
+
+    def _open(self) -> None:
+        size = min(ROOM, _memory())
+        while self._block is None and size >= SMALLEST:
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                self._block = _mapped(size)
+                self._free = [(0, size)]
+            size //= 2
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory: systems refuse to set aside more than that at a time."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0  # no such question can be asked
+
+
+def _mapped(size: int) -> Any:
+    """Addresses whose memory the system gives when it is written to."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    block = mmap.mmap(-1, size, flags=flags)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without large pages
+            block.madvise(mmap.MADV_HUGEPAGE)
+    return block
+
+
+arena = Arena()
+"""That of this process."""
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+    """A tensor yet to be written, contiguous."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = arena.take(size) if size >= SMALLEST else None
+    if memory is None:
+        return torch.empty(shape, dtype=dtype)
+    return memory.view(dtype).view(shape)
