@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from bitbrush.engine.freeze import freeze
+from bitbrush.engine.line import LineNetwork
 from bitbrush.engine.modules import PackedConv2d
 from bitbrush.errors import InputError
 from bitbrush.layers import QUANTIZED_LAYERS, QuantConv2d
@@ -88,7 +89,11 @@ def reachable(network: Network, side: int) -> list[str]:
 
 
 def computed(network: Network, image: Tensor, taps: list[str]) -> dict[str, Tensor]:
-    """Every map that a sign is taken of, by name, in the order of computing."""
+    """Every map that a sign is taken of, by name, in the order of computing.
+
+    Of a line of parts, which gives taps alone, from its modules, which compute the same.
+    """
+    network = network.rest if isinstance(network, LineNetwork) else network
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
@@ -100,7 +105,8 @@ def computed(network: Network, image: Tensor, taps: list[str]) -> dict[str, Tens
 
     paths = [path for path, _ in network.named_modules() if _is_hidden(path)]
     handles = [network.get_submodule(path).register_forward_hook(keep(path)) for path in paths]
-    for name, value in network.walk((image - network.mean) / network.std, set(taps)):
+    entering = (image - network.mean) / network.std if network.normalises else image
+    for name, value in network.walk(entering, set(taps)):
         found[name] = value
         if name == taps[-1]:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..quantizers import Estimator, current_image_estimator
 from .buffers import empty
 from .factors import REALS, Factor, factor_of
-from .launch import add_residual, empty_map, pack_map, pass_gradient
+from .launch import add_residual, channels_last, empty_map, pack_map, pass_gradient
 from .packing import BLOCK, Filters, PackedMap, blocks_of
 from .precision import Precision
 from .transposed import TransposedFilters
@@ -47,38 +47,45 @@ def padded(values: Tensor) -> Tensor:
     return torch.nn.functional.pad(values, (0, -len(values) % BLOCK)).contiguous()
 
 
-class ResidualChain(torch.autograd.Function):
-    """Blocks on one map; gives the maps behind the blocks that are asked for."""
+class Chain:
+    """Blocks on one map.
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        blocks: Sequence[Rectified],
-        wanted: Sequence[int],
-        precision: Precision,
-        owned: bool,
-    ) -> tuple[Tensor, ...]:
-        """Args:
-        x: float32 [N, C, H, W].
+    Args:
         blocks: at least one.
-        wanted: indices of blocks, rising; the last block's is always given.
-        owned: nobody else needs x, so it may be overwritten.
+        precision: of the gradient.
+    """
+
+    def __init__(self, blocks: Sequence[Rectified], precision: Precision) -> None:
+        self.blocks = tuple(blocks)
+        self.precision = precision
+
+    def run(
+        self, x: Tensor, wanted: Collection[int], learning: bool, owned: bool
+    ) -> tuple[dict[int, Tensor], Any]:
+        """The maps behind the blocks that are wanted, and what `back` wants.
+
+        Args:
+            x: float32 [N, C, H, W] in channels_last.
+            wanted: indices of blocks; the last block's map is always given.
+            learning: whether `back` will be called.
+            owned: nobody else needs x, so it may be overwritten.
         """
-        x = x.contiguous(memory_format=torch.channels_last)
+        blocks = self.blocks
         images, channels, height, width = x.shape
-        pixels, learning = images * height * width, ctx.needs_input_grad[0]
+        shape = (images, channels, height, width)
+        pixels = images * height * width
         first = blocks[0]
-        border, shape = (first.border,) * 4, (images, channels, height, width)
+        border = (first.border,) * 4
         bits = PackedMap.empty(shape, border, first.value)
         spare = PackedMap.empty(shape, border, first.value)
         chosen = current_image_estimator()
-        kinds = [factor_of(chosen or b.estimator, precision == "float32") for b in blocks]
+        exact = self.precision == "float32"
+        kinds = [factor_of(chosen or b.estimator, exact) for b in blocks]
         factors = [_room(kind, pixels, channels, learning) for kind in kinds]
         passed: list[Tensor | None] = []
         pack_map(x, bits, kinds[0], factors[0])
         fill_exact(kinds[0], factors[0], chosen or first.estimator, x)
-        given = []
+        given = {}
         for index, block in enumerate(blocks):
             following = index + 1 if index + 1 < len(blocks) else None
             result = x if owned else empty_map(shape)
@@ -103,86 +110,110 @@ class ResidualChain(torch.autograd.Function):
                 fill_exact(kinds[following], factors[following], own, result)
             x, owned = result, True
             if index in wanted or following is None:
-                given.append(x)
+                given[index] = x
                 owned = False
             bits, spare = spare, bits
-        ctx.blocks, ctx.precision, ctx.kinds = blocks, precision, kinds
-        ctx.given = sorted({*wanted, len(blocks) - 1})
-        ctx.kept = (passed, factors, shape)
-        ctx.set_materialize_grads(False)
-        return tuple(given)
+        return given, (passed, kinds, factors, shape)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        passed, factors, shape = ctx.kept
-        taps = dict(zip(ctx.given, gradients, strict=True))
-        last = max((index for index, tap in taps.items() if tap is not None), default=None)
-        if last is None:
-            return (None,) * 5
-        precision = ctx.blocks[0].transposed.way(ctx.precision, (ctx.blocks[0].border,) * 4)
+    def back(
+        self,
+        kept: Any,
+        gradients: Mapping[int, Tensor],
+        owned: bool,
+        onto: Tensor | None = None,
+    ) -> Tensor:
+        """The gradient to x, from those to the maps behind some of the blocks.
+
+        Args:
+            gradients: by index of the block, at least one.
+            owned: nobody else needs the last one, so it may be overwritten.
+            onto: added, and overwritten where `owned`.
+        """
+        border = (self.blocks[0].border,) * 4
+        precision = self.blocks[0].transposed.way(self.precision, border)
         if precision == "int8":
-            return _back_in_octets(ctx, taps, last), None, None, None, None
-        running = empty_map(shape, torch.float32)
-        half = torch.bfloat16 if precision == "bf16" else torch.float32
-        scaled = empty_map(shape, half)
+            return self._back_in_octets(kept, gradients, owned, onto)
+        passed, kinds, factors, shape = kept
+        last = max(gradients)
+        running = gradients[last] if owned else empty_map(shape)
+        scaled = empty_map(shape, torch.bfloat16 if precision == "bf16" else torch.float32)
         arrived: Tensor | None = None
         for index in range(last, -1, -1):
-            block: Rectified = ctx.blocks[index]
-            tap = taps.get(index)
+            block = self.blocks[index]
+            first = index == last
+            tap = None if first and owned else gradients.get(index)
             pass_gradient(
                 running,
                 running=running,
-                fresh=index == last,
+                fresh=first and not owned,
                 arrived=arrived,
-                factor=ctx.kinds[index + 1] if arrived is not None else None,
-                factors=factors[index + 1] if arrived is not None else None,
-                tap=_flat(tap),
+                factor=None if first else kinds[index + 1],
+                factors=None if first else factors[index + 1],
+                tap=tap,
                 passed=passed[index],
                 scale=block.scale,
                 result=scaled,
             )
-            border = (block.border,) * 4
             arrived = block.transposed(scaled, shape[2:], border, precision)
         pass_gradient(
             running,
             running=running,
             arrived=arrived,
-            factor=ctx.kinds[0],
+            factor=kinds[0],
             factors=factors[0],
+            tap=onto,
         )
-        return running, None, None, None, None
+        return running
+
+    def _back_in_octets(
+        self, kept: Any, gradients: Mapping[int, Tensor], owned: bool, onto: Tensor | None
+    ) -> Tensor:
+        """The same a block at a time, each in one pass."""
+        passed, kinds, factors, shape = kept
+        last = max(gradients)
+        running = gradients[last]
+        # What a block's neighbours still read must not be overwritten, so two maps take turns.
+        spare: Tensor | None = None
+        for index in range(last, -1, -1):
+            block = self.blocks[index]
+            result = empty_map(shape) if spare is None else spare
+            block.transposed.winograd.add_gradient(
+                running,
+                result,
+                scale=block.scale,
+                passed=passed[index],
+                factor=kinds[index],
+                factors=factors[index],
+                running=running,
+                tap=gradients.get(index - 1) if index else onto,
+            )
+            spare = running if owned or index < last else None
+            running = result
+        return running
 
 
-def _back_in_octets(ctx: Any, taps: dict[int, Tensor | None], last: int) -> Tensor:
-    """The gradient to the chain's input, a block at a time, each in one pass."""
-    passed, factors, shape = ctx.kept
-    running = _flat(taps[last])
-    assert running is not None
-    # What a block's neighbours still read must not be overwritten, so two maps take turns.
-    spare: Tensor | None = None
-    for index in range(last, -1, -1):
-        block: Rectified = ctx.blocks[index]
-        result = empty_map(shape, torch.float32) if spare is None else spare
-        block.transposed.winograd.add_gradient(
-            running,
-            result,
-            scale=block.scale,
-            passed=passed[index],
-            factor=ctx.kinds[index],
-            factors=factors[index],
-            running=running,
-            tap=_flat(taps.get(index - 1)),
-        )
-        # The first one is the loss's own.
-        spare = None if index == last else running
-        running = result
-    return running
+class ResidualChain(torch.autograd.Function):
+    """The same, for torch to take the gradient through."""
 
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, chain: Chain, wanted: Sequence[int], owned: bool
+    ) -> tuple[Tensor, ...]:
+        maps, ctx.kept = chain.run(channels_last(x), wanted, ctx.needs_input_grad[0], owned)
+        ctx.chain, ctx.given = chain, list(maps)
+        ctx.set_materialize_grads(False)
+        return tuple(maps.values())
 
-def _flat(gradient: Tensor | None) -> Tensor | None:
-    if gradient is None:
-        return None
-    return gradient.float().contiguous(memory_format=torch.channels_last)
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        arrived = {
+            index: channels_last(gradient)
+            for index, gradient in zip(ctx.given, gradients, strict=True)
+            if gradient is not None
+        }
+        if not arrived:
+            return (None,) * 4
+        return ctx.chain.back(ctx.kept, arrived, owned=False), None, None, None
 
 
 def _room(kind: Factor, pixels: int, channels: int, learning: bool) -> Tensor | None:

@@ -15,7 +15,6 @@ from ..networks.taps import Network
 from ..quantizers import DoReFa, Estimator, MagnitudeAwareSign, Sign, XnorScale
 from .fused import (
     BlurredPool2d,
-    Crop,
     DepthwiseConv2d,
     Fused,
     Normalised,
@@ -23,6 +22,8 @@ from .fused import (
     Pointwise,
     rows_of,
 )
+from .line import LineNetwork, Part
+from .llvm import LANES
 from .modules import (
     Affine,
     PackedConv2d,
@@ -50,13 +51,39 @@ def freeze(network: Network, precision: str = "auto") -> Network:
     chosen = resolve_precision(precision)
     with torch.no_grad():
         frozen = _rebuilt(network, chosen)
-    assert isinstance(frozen, Network)
-    frozen.engine, frozen.precision = "packed", chosen
-    frozen.how = ways(network, frozen)
-    # Between their taps these have nothing but layers that keep bits.
-    frozen.keeps_taps = not isinstance(network, quickbrush.QuickBrush | quicknet_v1.QuickNetV1)
+        assert isinstance(frozen, Network)
+        how = ways(network, frozen)
+        frozen = _as_line(frozen)
+    frozen.engine, frozen.precision, frozen.how = "packed", chosen, how
     frozen.requires_grad_(False)
     return frozen.eval()
+
+
+def _as_line(network: Network) -> Network:
+    """A frozen network as a line of parts, where it is one whose parts are made for that."""
+    if not isinstance(network, quickbrush.QuickBrush | quicknet_v1.QuickNetV1):
+        return network
+    parts, heads = [_float_part(network.stem, ("stem",))], {}
+    for number, (transition, stage) in enumerate(
+        zip(network.transitions, network.stages, strict=True), 1
+    ):
+        if not isinstance(transition, nn.Identity):
+            parts.append(_float_part(transition))
+        names = [f"stage{number}.block{block}" for block in range(1, len(stage) + 1)]  # type: ignore[arg-type]
+        parts.append(Part(stage, tuple(names)) if isinstance(stage, PackedStage) else None)
+    if isinstance(network, quicknet_v1.QuickNetV1):
+        heads["logits"] = nn.Sequential(
+            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head
+        )
+    whole = [part for part in parts if part is not None]
+    return LineNetwork(network, whole, heads) if len(whole) == len(parts) else network
+
+
+def _float_part(module: nn.Module, taps: tuple[str, ...] = ()) -> Part | None:
+    """A part of a line, or None where the module gives something else than its steps do."""
+    if not isinstance(module, Fused) or module.channels is not None:
+        return None
+    return Part(module.steps, taps)
 
 
 def _rebuilt(module: nn.Module, precision: Precision) -> nn.Module:
@@ -124,7 +151,9 @@ def _quickbrush(module: quickbrush.QuickBrush, precision: Precision) -> nn.Modul
         nn.ReLU(),
         Affine(*affine_of(module.stem_norm)),
     )
-    clone.stem = Fused([stem, Crop(stem.channels)], plain, "float32: relu and norm in one pass")  # type: ignore[assignment]
+    how = "float32: relu and norm in one pass"
+    more = len(stem.bias) > stem.channels
+    clone.stem = Fused([stem], plain, how, stem.channels if more else None)  # type: ignore[assignment]
     clone.normalises = False
     clone.stem_relu = nn.Identity()  # type: ignore[assignment]
     clone.stem_norm = nn.Identity()  # type: ignore[assignment]
@@ -132,7 +161,9 @@ def _quickbrush(module: quickbrush.QuickBrush, precision: Precision) -> nn.Modul
 
 
 @packed.register
-def _brush_transition(module: quickbrush.Transition, precision: Precision) -> nn.Module:
+def _brush_transition(module: quickbrush.Transition, precision: Precision) -> nn.Module | None:
+    if module.conv.in_channels % LANES:
+        return None
     blur = BlurredPool2d(rectified=module.rectified, pool=None, replicate=True)
     pointwise = Pointwise(*folded(module.conv.weight, module.norm))
     return Fused([blur, pointwise], _with_parts(module, precision), BLURRED)
@@ -141,7 +172,9 @@ def _brush_transition(module: quickbrush.Transition, precision: Precision) -> nn
 @packed.register
 def _quicknet_transition(module: quicknet_v1.Transition, precision: Precision) -> nn.Module | None:
     row = torch.tensor([0.25, 0.5, 0.25])
-    if not torch.allclose(module.blur.weight, torch.outer(row, row).expand_as(module.blur.weight)):
+    if module.pointwise.in_channels % LANES or not torch.allclose(
+        module.blur.weight, torch.outer(row, row).expand_as(module.blur.weight)
+    ):
         return None
     blur = BlurredPool2d(rectified=True, pool=module.pool.kind, replicate=False)
     pointwise = Pointwise(*folded(module.pointwise.weight, module.norm))

@@ -10,23 +10,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..layers import Padding, PoolKind, same_padding
+from .blur import AVERAGE, BLUR, BLUR_BACK, MAXIMUM, NONE, SEEN, WINDOW
 from .buffers import empty
-from .filtering import (
-    AVERAGE,
-    BLUR,
-    BLUR_BACK,
-    DEPTHWISE,
-    MAXIMUM,
-    NONE,
-    ROW,
-)
+from .filtering import DEPTHWISE, ROW
 from .launch import CHUNKS, address, channels_last, empty_map, workspace
 from .llvm import LANES, TILE
 from .stem import COLOURS, STEM, STEM_BACK, VECTORS
+from .steps import Sequence, StepModule
 
 POOLS = {None: NONE, "max": MAXIMUM, "average": AVERAGE}
-WINNERS = {NONE: 1, MAXIMUM: 3, AVERAGE: 4}
-"""Words that are kept of 64 channels of a pooled cell."""
+PLANES = {NONE: 1, MAXIMUM: 3, AVERAGE: 4}
+"""Bits that are kept of a pooled cell."""
 
 
 def rows_of(values: Tensor) -> Tensor:
@@ -78,17 +72,31 @@ def windows(
     return torch.tensor(padded, dtype=torch.int32)
 
 
+@lru_cache(maxsize=256)
+def blur_windows(size: int, padding: Padding, replicate: bool, back: bool) -> Tensor:
+    """The same for the blur, as its kernels want it: (index of the other, weight in quarters).
+
+    Returns:
+        int32 [results, 3, 2] or [cells, 2, 2].
+    """
+    plain = windows(size, 3, 2, padding, replicate, back).tolist()
+    rows = []
+    for entries in plain:
+        weights: dict[int, int] = {}
+        for other, place in entries:
+            if other >= 0:
+                weights[other] = weights.get(other, 0) + (2 if place == 1 else 1)
+        row = sorted(weights.items())
+        nothing = (row[-1][0] if row else 0, 0)
+        rows.append(row + [nothing] * ((SEEN if back else WINDOW) - len(row)))
+    return torch.tensor(rows, dtype=torch.int32)
+
+
 class _Tables:
     """The tables of both axes; to be held for as long as a kernel reads them."""
 
-    def __init__(
-        self, size: tuple[int, int], window: tuple[int, int, Padding], replicate: bool, back: bool
-    ) -> None:
-        """Args:
-        size: height and width of the cells.
-        window: kernel, stride and padding.
-        """
-        self.rows, self.columns = (windows(s, *window, replicate, back) for s in size)
+    def __init__(self, rows: Tensor, columns: Tensor) -> None:
+        self.rows, self.columns = rows, columns
 
     def arguments(self) -> dict[str, int]:
         return {
@@ -99,10 +107,11 @@ class _Tables:
         }
 
 
-class PictureConv2d(nn.Module):
+class PictureConv2d(StepModule):
     """scale relu(convolution of a normalised picture + bias) + offset.
 
-    For the gradient one bit of each result is kept.
+    The result has channels to a multiple of 16; those behind the last are 0. For the gradient one
+    bit of each result is kept.
     """
 
     def __init__(
@@ -129,90 +138,92 @@ class PictureConv2d(nn.Module):
         self.padding: Padding = padding
         self.replicate = replicate
         self.weight, self.bias = rows_of(weight.permute(2, 3, 1, 0)), rows_of(bias)
-        self.back = rows_of(self.weight.flatten(0, 2).T)
+        self.weight_back = rows_of(self.weight.flatten(0, 2).T)
         self.scale, self.offset = rows_of(scale), rows_of(offset)
         self.normal = torch.cat([mean.flatten(), 1 / std.flatten()]).float()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, 3, H, W]; returns [N, O to a multiple of 16, H', W'] in channels_last."""
-        result: Tensor = _PictureConvolution.apply(x, self)  # type: ignore[no-untyped-call]
-        return result
+    @property
+    def window(self) -> tuple[int, int, Padding]:
+        """Kernel, stride and padding."""
+        return self.kernel, self.stride, self.padding
 
-
-class _PictureConvolution(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: PictureConv2d) -> Tensor:
+    def run(self, x: Tensor, learning: bool) -> tuple[Tensor, Any]:
+        """x: [N, 3, H, W]."""
         x = x.float().contiguous()
         images, _, height, width = x.shape
-        window = (layer.kernel, layer.stride, layer.padding)
-        (top, out_height), (left, out_width) = (borders(side, *window) for side in (height, width))
-        channels, kernel = len(layer.bias), layer.kernel
+        (top, out_height), (left, out_width) = (
+            borders(side, *self.window) for side in (height, width)
+        )
+        channels, kernel = len(self.bias), self.kernel
         result = empty_map((images, channels, out_height, out_width))
-        ctx.layer, ctx.shape, ctx.window = layer, x.shape, window
-        ctx.passed = None
-        if ctx.needs_input_grad[0]:
+        passed = None
+        if learning:
             words = images * out_height * out_width * channels // LANES
-            ctx.passed = empty((words,), torch.int16)
-        ctx.geometry = {
-            "plane_bytes": 4 * height * width,
-            "height": height,
-            "width": width,
-            "out_height": out_height,
-            "out_width": out_width,
-            "kernel": kernel,
-            "channels": channels,
-            "normal": layer.normal.data_ptr(),
-            "scale": layer.scale.data_ptr(),
-            "passed": address(ctx.passed),
-        }
+            passed = empty((words,), torch.int16)
         # Of a tile of pixels at the end, those behind the last one look further.
-        line = left + max(width, (out_width + TILE) * layer.stride + kernel)
+        line = left + max(width, (out_width + TILE) * self.stride + kernel)
         taps = kernel * kernel * COLOURS
         work = workspace(8 * taps + 4 * (kernel * COLOURS * line + TILE * VECTORS * LANES))
         STEM(
             torch.get_num_threads(),
             **_chunks(images * out_height),
-            **ctx.geometry,
-            stride=layer.stride,
+            **self._geometry(x.shape, result.shape),
+            passed=address(passed),
+            stride=self.stride,
             top=top,
             left=left,
-            replicate=layer.replicate,
+            replicate=self.replicate,
             picture=x.data_ptr(),
-            weights=layer.weight.data_ptr(),
-            bias=layer.bias.data_ptr(),
-            offset=layer.offset.data_ptr(),
+            weights=self.weight.data_ptr(),
+            bias=self.bias.data_ptr(),
+            offset=self.offset.data_ptr(),
             result=result.data_ptr(),
             **work.arguments(),
             line_floats=line,
         )
-        return result
+        return result, (x.shape, passed)
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        layer: PictureConv2d = ctx.layer
-        gradient = channels_last(gradients[0])
-        result = empty(ctx.shape)
-        images, _, height, width = ctx.shape
-        tables = _Tables((height, width), ctx.window, layer.replicate, True)
-        columns, slots = layer.back.shape[1], layer.kernel
-        row = 4 * columns * (ctx.geometry["out_width"] + TILE)
-        work = workspace(8 * slots + 4 * TILE * len(layer.bias) + slots * row + ROW)
+    def back(self, kept: Any, gradient: Tensor, onto: Tensor | None = None) -> Tensor:
+        shape, passed = kept
+        result = empty(tuple(shape))
+        images, _, height, width = shape
+        tables = _Tables(
+            *(windows(side, *self.window, self.replicate, True) for side in (height, width))
+        )
+        columns, slots = self.weight_back.shape[1], self.kernel
+        row = 4 * columns * (gradient.shape[3] + TILE)
+        work = workspace(8 * slots + 4 * TILE * len(self.bias) + slots * row + ROW)
         STEM_BACK(
             torch.get_num_threads(),
             **_chunks(images * height),
-            **ctx.geometry,
+            **self._geometry(shape, gradient.shape),
             **tables.arguments(),
-            weights=layer.back.data_ptr(),
+            passed=address(passed),
+            weights=self.weight_back.data_ptr(),
             picture=result.data_ptr(),
             gradient=gradient.data_ptr(),
             **work.arguments(),
             columns=columns,
             slots=slots,
         )
-        return result, None
+        return result if onto is None else onto.add_(result)
+
+    def _geometry(self, shape: torch.Size, result: torch.Size) -> dict[str, int]:
+        height, width = shape[2:]
+        return {
+            "plane_bytes": 4 * height * width,
+            "height": height,
+            "width": width,
+            "out_height": result[2],
+            "out_width": result[3],
+            "kernel": self.kernel,
+            "channels": len(self.bias),
+            "normal": self.normal.data_ptr(),
+            "scale": self.scale.data_ptr(),
+        }
 
 
-class DepthwiseConv2d(nn.Module):
+class DepthwiseConv2d(StepModule):
     """A convolution of each channel by itself, + bias; channels in multiples of 16."""
 
     def __init__(self, weight: Tensor, bias: Tensor, *, stride: int, padding: Padding) -> None:
@@ -225,60 +236,50 @@ class DepthwiseConv2d(nn.Module):
         self.weight, self.bias = rows_of(weight[:, 0].permute(1, 2, 0)), rows_of(bias)
         self.nothing = torch.zeros_like(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C, H, W]; returns [N, C, H', W'] in channels_last."""
-        result: Tensor = _Depthwise.apply(x, self)  # type: ignore[no-untyped-call]
-        return result
-
-
-class _Depthwise(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: DepthwiseConv2d) -> Tensor:
+    def run(self, x: Tensor, learning: bool) -> tuple[Tensor, Any]:
         x = channels_last(x)
         images, channels, height, width = x.shape
-        window = (layer.kernel, layer.stride, layer.padding)
+        window = (self.kernel, self.stride, self.padding)
         out = tuple(borders(side, *window)[1] for side in (height, width))
         result = empty_map((images, channels, *out))
-        ctx.layer, ctx.shape = layer, x.shape
-        _filter_channels(
-            layer, x, result, layer.bias, _Tables((height, width), window, False, False)
+        self._filter(x, result, self.bias, (height, width), False)
+        return result, x.shape
+
+    def back(self, kept: Any, gradient: Tensor, onto: Tensor | None = None) -> Tensor:
+        result = empty_map(kept)
+        self._filter(gradient, result, self.nothing, kept[2:], True)
+        return result if onto is None else onto.add_(result)
+
+    def _filter(
+        self, values: Tensor, result: Tensor, bias: Tensor, size: tuple[int, int], back: bool
+    ) -> None:
+        """Args:
+        size: H and W of what the convolution looks at.
+        """
+        images, channels, height, width = values.shape
+        window = (self.kernel, self.stride, self.padding)
+        tables = _Tables(*(windows(side, *window, False, back) for side in size))
+        DEPTHWISE(
+            torch.get_num_threads(),
+            **_chunks(images * result.shape[2]),
+            **tables.arguments(),
+            values=values.data_ptr(),
+            height=height,
+            width=width,
+            out_height=result.shape[2],
+            out_width=result.shape[3],
+            kernel=self.kernel,
+            channels=channels,
+            weights=self.weight.data_ptr(),
+            bias=bias.data_ptr(),
+            result=result.data_ptr(),
         )
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        layer: DepthwiseConv2d = ctx.layer
-        gradient = channels_last(gradients[0])
-        result = empty_map(ctx.shape)
-        window = (layer.kernel, layer.stride, layer.padding)
-        tables = _Tables(ctx.shape[2:], window, False, True)
-        _filter_channels(layer, gradient, result, layer.nothing, tables)
-        return result, None
 
 
-def _filter_channels(
-    layer: DepthwiseConv2d, values: Tensor, result: Tensor, bias: Tensor, tables: _Tables
-) -> None:
-    images, channels, height, width = values.shape
-    DEPTHWISE(
-        torch.get_num_threads(),
-        **_chunks(images * result.shape[2]),
-        **tables.arguments(),
-        values=values.data_ptr(),
-        height=height,
-        width=width,
-        out_height=result.shape[2],
-        out_width=result.shape[3],
-        kernel=layer.kernel,
-        channels=channels,
-        weights=layer.weight.data_ptr(),
-        bias=bias.data_ptr(),
-        result=result.data_ptr(),
-    )
-
-
-class BlurredPool2d(nn.Module):
+class BlurredPool2d(StepModule):
     """relu, a 2x2 pool at stride 1, and the blur [1 2 1] x [1 2 1] / 16 at stride 2.
+
+    Channels come in multiples of 16. For the gradient bits of each pooled cell are kept.
 
     Args:
         rectified: with the relu; a pool always has it.
@@ -293,66 +294,74 @@ class BlurredPool2d(nn.Module):
         self.pool = POOLS[pool]
         self.replicate = replicate
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C, H, W]; returns half of it (of what is left by the pool), in channels_last."""
-        result: Tensor = _BlurredPool.apply(x, self)  # type: ignore[no-untyped-call]
-        return result
-
-
-class _BlurredPool(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, layer: BlurredPool2d) -> Tensor:
+    def run(self, x: Tensor, learning: bool) -> tuple[Tensor, Any]:
         x = channels_last(x)
-        images, channels, height, width = x.shape
-        lost = 0 if layer.pool == NONE else 1
-        pooled = (height - lost, width - lost)
-        ctx.window = (3, 2, 1 if layer.replicate else "same")
-        out_height, out_width = (borders(side, *ctx.window)[1] for side in pooled)
-        result = empty_map((images, channels, out_height, out_width))
-        ctx.layer, ctx.shape, ctx.pooled, ctx.winners = layer, x.shape, pooled, None
-        if ctx.needs_input_grad[0] and (layer.pool != NONE or layer.rectified):
-            words = images * pooled[0] * pooled[1] * -(-channels // 64) * WINNERS[layer.pool]
-            ctx.winners = empty((words,), torch.int64)
-        ctx.geometry = {
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "rectified": layer.rectified,
-            "pool": layer.pool,
-            "pooled_height": pooled[0],
-            "pooled_width": pooled[1],
-            "out_height": out_height,
-            "out_width": out_width,
-            "winners": address(ctx.winners),
-        }
-        tables = _Tables(pooled, ctx.window, layer.replicate, False)
-        BLUR(
-            torch.get_num_threads(),
-            **_chunks(images * out_height),
-            **ctx.geometry,
-            **tables.arguments(),
-            values=x.data_ptr(),
-            result=result.data_ptr(),
-        )
+        pooled = self._pooled(x.shape)
+        tables = self._tables(pooled, False)
+        out_height, out_width = (len(table) for table in (tables.rows, tables.columns))
+        result = empty_map((*x.shape[:2], out_height, out_width))
+        winners = None
+        if learning and self.rectified:
+            words = x.shape[0] * pooled[0] * pooled[1] * x.shape[1] // LANES
+            winners = empty((words * PLANES[self.pool],), torch.int16)
+        self._launch(BLUR, x.shape[0] * out_height, x.shape, x, result, winners, tables)
+        return result, (x.shape, winners)
+
+    def back(self, kept: Any, gradient: Tensor, onto: Tensor | None = None) -> Tensor:
+        shape, winners = kept
+        result = empty_map(shape) if onto is None else onto
+        tables = self._tables(self._pooled(shape), True)
+        rows = shape[0] * shape[2]
+        self._launch(BLUR_BACK, rows, shape, result, gradient, winners, tables, onto)
         return result
 
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        gradient = channels_last(gradients[0])
-        result = empty_map(ctx.shape)
-        tables = _Tables(ctx.pooled, ctx.window, ctx.layer.replicate, True)
-        BLUR_BACK(
+    def _pooled(self, shape: torch.Size) -> tuple[int, int]:
+        """H and W of the pooled cells."""
+        lost = 0 if self.pool == NONE else 1
+        return shape[2] - lost, shape[3] - lost
+
+    def _tables(self, pooled: tuple[int, int], back: bool) -> _Tables:
+        padding: Padding = 1 if self.replicate else "same"
+        return _Tables(*(blur_windows(side, padding, self.replicate, back) for side in pooled))
+
+    def _launch(
+        self,
+        kernel: Any,
+        rows: int,
+        shape: torch.Size,
+        values: Tensor,
+        result: Tensor,
+        winners: Tensor | None,
+        tables: _Tables,
+        onto: Tensor | None = None,
+    ) -> None:
+        channels, height, width = shape[1:]
+        pooled_height, pooled_width = self._pooled(shape)
+        work = workspace(4 * (WINDOW + 1) * pooled_width * channels + 8 * WINDOW)
+        kernel(
             torch.get_num_threads(),
-            **_chunks(ctx.shape[0] * ctx.shape[2]),
-            **ctx.geometry,
-            **tables.arguments(),
-            values=result.data_ptr(),
-            result=gradient.data_ptr(),
+            **_chunks(rows),
+            values=values.data_ptr(),
+            onto=address(onto),
+            height=height,
+            width=width,
+            channels=channels,
+            rectified=self.rectified,
+            pool=self.pool,
+            pooled_height=pooled_height,
+            pooled_width=pooled_width,
+            planes=PLANES[self.pool],
+            table_rows=tables.rows.data_ptr(),
+            table_columns=tables.columns.data_ptr(),
+            out_height=result.shape[2],
+            out_width=result.shape[3],
+            result=result.data_ptr(),
+            winners=address(winners),
+            **work.arguments(),
         )
-        return result, None
 
 
-class Pointwise(nn.Module):
+class Pointwise(StepModule):
     """A 1x1 convolution + bias, as a product of matrices."""
 
     weight: Tensor
@@ -366,10 +375,25 @@ class Pointwise(nn.Module):
         self.register_buffer("weight", weight[:, :, 0, 0].detach().float().contiguous(), False)
         self.register_buffer("bias", bias.detach().float(), False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C, H, W]; returns [N, O, H, W] in channels_last."""
-        product = functional.linear(x.permute(0, 2, 3, 1), self.weight, self.bias)
-        return product.permute(0, 3, 1, 2)
+    def run(self, x: Tensor, learning: bool) -> tuple[Tensor, Any]:
+        x = channels_last(x)
+        images, channels, height, width = x.shape
+        result = empty_map((images, len(self.weight), height, width))
+        torch.addmm(self.bias, positions_of(x), self.weight.T, out=positions_of(result))
+        return result, channels
+
+    def back(self, kept: Any, gradient: Tensor, onto: Tensor | None = None) -> Tensor:
+        if onto is not None:
+            positions_of(onto).addmm_(positions_of(gradient), self.weight)
+            return onto
+        result = empty_map((gradient.shape[0], kept, *gradient.shape[2:]))
+        torch.mm(positions_of(gradient), self.weight, out=positions_of(result))
+        return result
+
+
+def positions_of(x: Tensor) -> Tensor:
+    """A map [N, C, H, W] in channels_last as [N H W, C], without a copy."""
+    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
 
 
 class Normalised(nn.Module):
@@ -387,18 +411,6 @@ class Normalised(nn.Module):
         return (picture - self.mean) / self.std
 
 
-class Crop(nn.Module):
-    """The first channels of a map; the same tensor where these are all."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C, H, W]."""
-        return x if x.shape[1] == self.channels else x[:, : self.channels]
-
-
 class Fused(nn.Module):
     """Layers that take the place of a module, one after the other on the CPU.
 
@@ -406,18 +418,21 @@ class Fused(nn.Module):
         steps: the layers.
         plain: the module itself (with its norms settled), for other devices.
         how: what runs, for people to read.
+        channels: of the result, where the steps give more (multiples of 16).
     """
 
-    def __init__(self, steps: list[nn.Module], plain: nn.Module, how: str) -> None:
+    def __init__(
+        self, steps: list[StepModule], plain: nn.Module, how: str, channels: int | None = None
+    ) -> None:
         super().__init__()
-        self.steps = nn.ModuleList(steps)
+        self.steps = Sequence(steps)
         self.plain = plain
         self.how = how
+        self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             moved: Tensor = self.plain(x)
             return moved
-        for step in self.steps:
-            x = step(x)
-        return x
+        result: Tensor = self.steps(x)
+        return result if self.channels in (None, result.shape[1]) else result[:, : self.channels]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..layers import Padding, same_padding
 from ..quantizers import Estimator, current_image_estimator
 from .buffers import empty
-from .chain import Rectified, ResidualChain, fill_exact, padded
+from .chain import Chain, Rectified, ResidualChain, fill_exact, padded
 from .factors import factor_of
 from .launch import add_residual, convolve, empty_map, pack_map, pass_gradient
 from .packing import BLOCK, Filters, PackedMap, blocks_of
@@ -253,7 +253,7 @@ class PackedStage(nn.Module):
     def __init__(self, blocks: Sequence[PackedConv2d]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.chain = [
+        self.links = [
             Rectified(
                 block.filters,
                 block.base,
@@ -268,13 +268,17 @@ class PackedStage(nn.Module):
         ]
 
     def __len__(self) -> int:
-        return len(self.chain)
+        return len(self.links)
+
+    def chain(self, length: int) -> Chain:
+        """The first blocks."""
+        return Chain(self.links[:length], self.blocks[0].precision)  # type: ignore[arg-type]
 
     def forward(
         self, x: Tensor, wanted: Collection[int], whole: bool, owned: bool
     ) -> Iterator[tuple[int, Tensor]]:
         """As `networks.sections.Stage`; of the maps that nobody wants, only the last is given."""
-        last = len(self.chain) - 1 if whole else max(wanted, default=-1)
+        last = len(self.links) - 1 if whole else max(wanted, default=-1)
         if last < 0:
             return
         indices = sorted({*wanted, last})
@@ -283,11 +287,8 @@ class PackedStage(nn.Module):
                 x = self.blocks[index](x, x)
                 yield index, x
             return
-        precision = self.blocks[0].precision
         # A map that has a gradient function may be one that it keeps; only its maker knows.
-        maps = ResidualChain.apply(  # type: ignore[no-untyped-call]
-            x, self.chain[: last + 1], indices, precision, owned
-        )
+        maps = ResidualChain.apply(x, self.chain(last + 1), indices, owned)  # type: ignore[no-untyped-call]
         yield from zip(indices, maps, strict=True)
 
 

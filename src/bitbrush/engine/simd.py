@@ -402,10 +402,30 @@ def multiply_add(typing: Any, total: Any, values: Any, weight: Any) -> Any:
 
 
 @intrinsic
-def rectified_maximum(
+def rectify_lanes(typing: Any, values: Any, result: Any) -> Any:
+    """result = max(0, values), for 16 floats; returns the bits of those above 0."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, result = arguments
+        value, positive = _rectified(builder, llvm.load(builder, values, llvm.row(F32)))
+        llvm.store(builder, value, result)
+        return builder.bitcast(positive, I16)
+
+    return types.uint16(ADDRESS, ADDRESS), emit
+
+
+def _rectified(builder: Any, value: Any) -> tuple[Any, Any]:
+    """max(0, value) of 16 floats, and whether they are above 0."""
+    zero = llvm.constant(F32, 0.0, LANES)
+    positive = builder.fcmp_ordered(">", value, zero)
+    return builder.select(positive, value, zero), positive
+
+
+@intrinsic
+def largest_lanes(
     typing: Any, first: Any, second: Any, third: Any, fourth: Any, result: Any
 ) -> Any:
-    """result = max(0, four times 64 floats).
+    """result = max(0, four times 16 floats).
 
     Returns:
         three words: the two bits of the first that is largest, and whether that is above 0.
@@ -413,34 +433,119 @@ def rectified_maximum(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         *sources, result = arguments
-        best = llvm.load(builder, sources[0], llvm.vector(F32))
-        low = high = llvm.constant(I1, 0)
+        best = llvm.load(builder, sources[0], llvm.row(F32))
+        low = high = llvm.constant(I1, 0, LANES)
         for index, source in enumerate(sources[1:], 1):
-            value = llvm.load(builder, source, llvm.vector(F32))
+            value = llvm.load(builder, source, llvm.row(F32))
             better = builder.fcmp_ordered(">", value, best)
             best = builder.select(better, value, best)
-            low = builder.select(better, llvm.constant(I1, index & 1), low)
-            high = builder.select(better, llvm.constant(I1, index >> 1), high)
-        positive = builder.fcmp_ordered(">", best, llvm.constant(F32, 0.0))
-        llvm.store(builder, builder.select(positive, best, llvm.constant(F32, 0.0)), result)
-        words = [_word_of(builder, bits) for bits in (low, high, positive)]
+            low = builder.select(better, llvm.constant(I1, index & 1, LANES), low)
+            high = builder.select(better, llvm.constant(I1, index >> 1, LANES), high)
+        best, positive = _rectified(builder, best)
+        llvm.store(builder, best, result)
+        words = [builder.bitcast(bits, I16) for bits in (low, high, positive)]
         return context.make_tuple(builder, signature.return_type, words)
 
-    return types.UniTuple(types.int64, 3)(*[ADDRESS] * 5), emit
+    return types.UniTuple(types.uint16, 3)(*[ADDRESS] * 5), emit
 
 
 @intrinsic
-def rectify(typing: Any, values: Any, result: Any) -> Any:
-    """result = max(0, values), for 64 floats; returns the word of those above 0."""
+def mean_lanes(typing: Any, first: Any, second: Any, third: Any, fourth: Any, result: Any) -> Any:
+    """result = the mean of max(0, four times 16 floats); returns the bits of those above 0."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values, result = arguments
-        value = llvm.load(builder, values, llvm.vector(F32))
-        positive = builder.fcmp_ordered(">", value, llvm.constant(F32, 0.0))
-        llvm.store(builder, builder.select(positive, value, llvm.constant(F32, 0.0)), result)
-        return _word_of(builder, positive)
+        *sources, result = arguments
+        total, words = llvm.constant(F32, 0.0, LANES), []
+        for source in sources:
+            value, positive = _rectified(builder, llvm.load(builder, source, llvm.row(F32)))
+            total = builder.fadd(total, value)
+            words.append(builder.bitcast(positive, I16))
+        mean = builder.fmul(total, llvm.constant(F32, 0.25, LANES))
+        llvm.store(builder, mean, result)
+        return context.make_tuple(builder, signature.return_type, words)
 
-    return types.int64(ADDRESS, ADDRESS), emit
+    return types.UniTuple(types.uint16, 4)(*[ADDRESS] * 5), emit
+
+
+def _blend(terms: int) -> Any:
+    @intrinsic
+    def two(
+        typing: Any, result: Any, a: Any, weight_a: Any, b: Any, weight_b: Any, count: Any
+    ) -> Any:
+        return types.void(ADDRESS, *[ADDRESS, types.float32] * 2, ADDRESS), _emit_blend
+
+    @intrinsic
+    def three(
+        typing: Any,
+        result: Any,
+        a: Any,
+        weight_a: Any,
+        b: Any,
+        weight_b: Any,
+        c: Any,
+        weight_c: Any,
+        count: Any,
+    ) -> Any:
+        return types.void(ADDRESS, *[ADDRESS, types.float32] * 3, ADDRESS), _emit_blend
+
+    blend = two if terms == 2 else three
+    blend.__doc__ = f"The weighted sum of {terms} stretches of 16 count floats."
+    return blend
+
+
+def _emit_blend(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    result, *terms, count = arguments
+    weights = [llvm.splat(builder, weight, LANES) for weight in terms[1::2]]
+    with cgutils.for_range(builder, count) as index:
+        far = builder.shl(index.index, ir.Constant(I64, 6))
+        total = None
+        for source, weight in zip(terms[::2], weights, strict=True):
+            value = llvm.load(builder, builder.add(source, far), llvm.row(F32))
+            if total is None:
+                total = builder.fmul(value, weight)
+            else:
+                total = llvm.multiply_add(builder, value, weight, total)
+        llvm.store(builder, total, builder.add(result, far))
+    return context.get_dummy_value()
+
+
+blend_two, blend_three = _blend(2), _blend(3)
+
+
+@intrinsic
+def keep_lanes(typing: Any, values: Any, bits: Any, before: Any, result: Any) -> Any:
+    """result = before (nothing, if 0) + those of 16 values whose bit is set."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, bits, before, result = arguments
+        value = llvm.load(builder, values, llvm.row(F32))
+        conditions = builder.bitcast(builder.trunc(bits, I16), llvm.row(I1))
+        kept = builder.select(conditions, value, llvm.constant(F32, 0.0, LANES))
+        none = builder.icmp_unsigned("==", before, ir.Constant(I64, 0))
+        # What is read in vain is the values themselves.
+        more = llvm.load(builder, builder.select(none, values, before), llvm.row(F32))
+        total = builder.select(none, kept, builder.fadd(kept, more))
+        llvm.store(builder, total, result)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.int64, ADDRESS, ADDRESS), emit
+
+
+@intrinsic
+def add_kept_lanes(typing: Any, total: Any, values: Any, bits: Any, weight: Any) -> Any:
+    """total += weight times those of 16 values whose bit is set."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        total, values, bits, weight = arguments
+        value = llvm.load(builder, values, llvm.row(F32))
+        conditions = builder.bitcast(bits, llvm.row(I1))
+        kept = builder.select(conditions, value, llvm.constant(F32, 0.0, LANES))
+        before = llvm.load(builder, total, llvm.row(F32))
+        factor = llvm.splat(builder, weight, LANES)
+        llvm.store(builder, llvm.multiply_add(builder, kept, factor, before), total)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, types.uint16, types.float32), emit
 
 
 @intrinsic

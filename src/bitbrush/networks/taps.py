@@ -102,21 +102,30 @@ class Network(nn.Module):
         """
         wanted = set(taps)
         self.check(image, wanted)
+        x = self.padded(image)
         height, width = image.shape[-2:]
-        right, bottom = -width % self.multiple, -height % self.multiple
-        x = (image - self.mean) / self.std if self.normalises else image
-        if right or bottom:
-            x = functional.pad(x, (0, right, 0, bottom), mode="replicate")
+        x = (x - self.mean) / self.std if self.normalises else x
         found: dict[str, Tensor] = {}
         for name, value in self.walk(x, wanted):
             if name in wanted:
-                stride = self.taps[name].stride
-                if stride and (right or bottom):
-                    value = value[..., : -(-height // stride), : -(-width // stride)]
-                found[name] = value
+                found[name] = self.cropped(value, name, height, width)
                 if len(found) == len(wanted):
                     break
         return found
+
+    def padded(self, image: Tensor) -> Tensor:
+        """The picture with its last row and column repeated up to `multiple`."""
+        right, bottom = -image.shape[-1] % self.multiple, -image.shape[-2] % self.multiple
+        if right or bottom:
+            return functional.pad(image, (0, right, 0, bottom), mode="replicate")
+        return image
+
+    def cropped(self, value: Tensor, name: str, height: int, width: int) -> Tensor:
+        """A tap's map without what the padding of a picture of this size has added to it."""
+        stride = self.taps[name].stride
+        if stride and (height % self.multiple or width % self.multiple):
+            return value[..., : -(-height // stride), : -(-width // stride)]
+        return value
 
     def check(self, image: Tensor, wanted: Iterable[str]) -> None:
         """Raises the InputError that `forward` would raise for this picture and these taps."""
