@@ -7,7 +7,7 @@ import torch
 
 from bitbrush.bench.step import VGG19, Engine, make_step, spread_taps
 from bitbrush.networks.registry import network_spec
-from bitbrush.style.statistics import StyleTarget
+from bitbrush.style.target import StyleTarget
 
 SMALL = "quicknet-v1-small"
 

@@ -1,4 +1,4 @@
-"""Lines of parts against the same modules under torch's graph: the same maps, the same gradients."""
+"""Lines of parts against the same modules under torch's graph: the same maps and gradients."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from bitbrush.style.losses import (
     evaluate,
     roughness,
 )
-from bitbrush.style.statistics import StyleTarget
+from bitbrush.style.target import StyleTarget
 
 RANDOM = torch.Generator().manual_seed(0)
 FEATURES = torch.randn(1, 4, 6, 8, generator=RANDOM) * 3 + 5

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bitbrush.errors import InputError
 from bitbrush.style.settings import STATISTICS
-from bitbrush.style.statistics import VALUES, StyleTarget, channel_statistics, gram_matrix
+from bitbrush.style.statistics import VALUES, channel_statistics, gram_matrix
+from bitbrush.style.target import StyleTarget
 
 
 def maps(height: int, width: int, channels: int = 5, seed: int = 0) -> Tensor:

@@ -18,8 +18,8 @@ from ..networks.taps import Network
 from ..networks.vgg import Vgg
 from ..style.defaults import DEFAULTS
 from ..style.losses import StyleTerm
-from ..style.statistics import StyleTarget
 from ..style.tap_loss import tap_loss
+from ..style.target import StyleTarget
 from ..weights.loading import load_network
 
 VGG19 = "vgg19"
@@ -113,9 +113,10 @@ def make_step(
         with torch.autocast("cpu", torch.bfloat16, enabled=engine.autocast):
             maps = network(leaf, taps)
         overwrite, parts = not network.keeps_taps, dict[str, float]()
+        half = network.precision != "float32"
         with torch.profiler.record_function("statistics"):
             losses = [
-                tap_loss(maps.pop(tap), [term], random, parts, overwrite=overwrite)
+                tap_loss(maps.pop(tap), [term], random, parts, overwrite=overwrite, half=half)
                 for tap, term in terms.items()
             ]
             loss = torch.stack(losses).sum()

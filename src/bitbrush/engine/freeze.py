@@ -165,7 +165,7 @@ def _brush_transition(module: quickbrush.Transition, precision: Precision) -> nn
     if module.conv.in_channels % LANES:
         return None
     blur = BlurredPool2d(rectified=module.rectified, pool=None, replicate=True)
-    pointwise = Pointwise(*folded(module.conv.weight, module.norm))
+    pointwise = Pointwise(*folded(module.conv.weight, module.norm), precision)
     return Fused([blur, pointwise], _with_parts(module, precision), BLURRED)
 
 
@@ -177,7 +177,7 @@ def _quicknet_transition(module: quicknet_v1.Transition, precision: Precision) -
     ):
         return None
     blur = BlurredPool2d(rectified=True, pool=module.pool.kind, replicate=False)
-    pointwise = Pointwise(*folded(module.pointwise.weight, module.norm))
+    pointwise = Pointwise(*folded(module.pointwise.weight, module.norm), precision)
     return Fused([blur, pointwise], _with_parts(module, precision), BLURRED)
 
 
@@ -209,7 +209,7 @@ def _quicknet_stem(
     weight, bias = folded(module.depthwise.weight, module.depthwise_norm)
     depthwise = DepthwiseConv2d(weight, bias, stride=2, padding="same")
     weight, bias = folded(module.pointwise.weight, module.pointwise_norm)
-    pointwise = Pointwise(rows_of(weight[:, :, 0, 0])[:, :, None, None], bias)
+    pointwise = Pointwise(rows_of(weight[:, :, 0, 0])[:, :, None, None], bias, precision)
     plain = nn.Sequential(Normalised(mean, std), _with_parts(module, precision))
     steps = [picture, depthwise, pointwise]
     return Fused(steps, plain, "float32: norms folded into the layers")

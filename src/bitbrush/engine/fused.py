@@ -15,6 +15,8 @@ from .buffers import empty
 from .filtering import DEPTHWISE, ROW
 from .launch import CHUNKS, address, channels_last, empty_map, workspace
 from .llvm import LANES, TILE
+from .precision import Precision
+from .products import Matrix
 from .stem import COLOURS, STEM, STEM_BACK, VECTORS
 from .steps import Sequence, StepModule
 
@@ -362,38 +364,30 @@ class BlurredPool2d(StepModule):
 
 
 class Pointwise(StepModule):
-    """A 1x1 convolution + bias, as a product of matrices."""
+    """A 1x1 convolution + bias."""
 
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, precision: Precision) -> None:
         """Args:
         weight: [O, C, 1, 1]; bias: [O].
+        precision: of the gradient; in any but float32 it may be computed in bfloat16.
         """
         super().__init__()
-        self.register_buffer("weight", weight[:, :, 0, 0].detach().float().contiguous(), False)
-        self.register_buffer("bias", bias.detach().float(), False)
+        plain = weight[:, :, 0, 0].detach().float()
+        self.there = Matrix.of(plain.T, bias.detach().float())
+        self.home = Matrix.of(plain, half=precision != "float32")
 
     def run(self, x: Tensor, learning: bool) -> tuple[Tensor, Any]:
         x = channels_last(x)
-        images, channels, height, width = x.shape
-        result = empty_map((images, len(self.weight), height, width))
-        torch.addmm(self.bias, positions_of(x), self.weight.T, out=positions_of(result))
-        return result, channels
+        result = empty_map((x.shape[0], self.there.filters, *x.shape[2:]))
+        self.there.apply(x, result)
+        return result, None
 
     def back(self, kept: Any, gradient: Tensor, onto: Tensor | None = None) -> Tensor:
-        if onto is not None:
-            positions_of(onto).addmm_(positions_of(gradient), self.weight)
-            return onto
-        result = empty_map((gradient.shape[0], kept, *gradient.shape[2:]))
-        torch.mm(positions_of(gradient), self.weight, out=positions_of(result))
+        result = onto
+        if result is None:
+            result = empty_map((gradient.shape[0], self.home.filters, *gradient.shape[2:]))
+        self.home.apply(gradient, result, onto)
         return result
-
-
-def positions_of(x: Tensor) -> Tensor:
-    """A map [N, C, H, W] in channels_last as [N H W, C], without a copy."""
-    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
 
 
 class Normalised(nn.Module):

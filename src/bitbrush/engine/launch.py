@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from .factors import EVERYWHERE, REALS, Factor
 from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
 from .packing import Filters, PackedMap, blocks_of
 
-CHUNKS = 4
+CHUNKS = 8
 """Chunks of work for each thread: a thread that is held up leaves its share to the others."""
 
 
@@ -54,11 +55,19 @@ class Workspace:
         return {"workspace": self.memory.data_ptr(), "workspace_bytes": self.size}
 
 
+_of_thread = threading.local()
+"""The workspace of each Python thread: its kernels run one after the other."""
+
+
 def workspace(size: int) -> Workspace:
     """So many bytes for each thread; the parts begin one cache line behind the counter."""
     size = -(-size // LINE) * LINE
-    memory = empty((LINE + torch.get_num_threads() * size,), torch.uint8)
-    memory[:8] = 0
+    whole = LINE + torch.get_num_threads() * size
+    memory = getattr(_of_thread, "memory", None)
+    if memory is None or len(memory) < whole:
+        memory = _of_thread.memory = torch.empty(whole, dtype=torch.uint8)
+        _of_thread.counter = memory[:8].view(torch.int64)
+    _of_thread.counter.zero_()
     return Workspace(memory, size)
 
 

@@ -8,6 +8,7 @@ gradient of what follows is written onto that of the tap it came from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,11 @@ from .steps import Step
 
 FLOATS, STAGE, STAGE_BACK = "bitbrush floats", "bitbrush stage", "bitbrush stage back"
 """How a profiler sees the parts of a line."""
+
+
+def seen_as(name: str) -> AbstractContextManager[object]:
+    """Names what is done for a profiler, if one runs."""
+    return record_function(name) if torch._C._autograd._profiler_enabled() else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class _Walk(torch.autograd.Function):
                 ctx.walked.append((part, chain, kept))
                 x = maps[max(maps)]
             else:
-                with record_function(FLOATS):
+                with seen_as(FLOATS):
                     x, kept = part.step.run(x, learning)
                 ctx.walked.append((part, None, kept))
                 if own:
@@ -131,10 +137,10 @@ class _Walk(torch.autograd.Function):
                 continue
             onto = arrived.pop(before[-1], None) if before else None
             if chain is None:
-                with record_function(FLOATS):
+                with seen_as(FLOATS):
                     running = part.step.back(kept, own[0], onto)
             else:
-                with record_function(STAGE_BACK):
+                with seen_as(STAGE_BACK):
                     running = chain.back(kept, own, True, onto)
             del own, kept
         return running, None, None
@@ -155,7 +161,7 @@ def _run_stage(
     chain = stage.chain(last + 1)
     # A map that was found is somebody's.
     owned = not any(x is value for value in found.values())
-    with record_function(STAGE):
+    with seen_as(STAGE):
         maps, kept = chain.run(x, wanted, learning, owned)
     found |= {part.taps[index]: maps[index] for index in wanted}
     return chain, maps, kept

@@ -1,7 +1,6 @@
-"""Means and products of the channels of a map, and linear maps of its positions.
+"""Means of the channels of a map, and means of their products.
 
-Both are matrix products. A library copies a map before it centres it, multiplies what is symmetric
-twice, and writes the gradient to memory of its own; here that is done on the way.
+A library copies a map before it centres it, and multiplies what is symmetric twice.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numba import carray
 from torch import Tensor
 
 from . import products_simd, simd
-from .kernels import FLOATS, SUMS, load_block, store_block
+from .kernels import FLOATS, load_block
 from .launch import CHUNKS, LINE, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import blocks_of
@@ -87,52 +86,6 @@ def products_of_channels(arguments: Any) -> None:
         simd.copy(total, record.sums + 4 * room * part + FLOATS * column)
 
 
-MAP_FIELDS = (
-    "chunks positions channels values matrix constant result workspace workspace_bytes room"
-)
-
-
-def map_positions(arguments: Any) -> None:
-    """result = x matrix + constant for each position x [C]; the result may lie where x does."""
-    record = carray(arguments, 1)[0]
-    channels, room = record.channels, record.room
-    blocks, step = room // BLOCK, 4 * room + GAP
-    sums = simd.stack(SUMS)
-    rows = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
-    tiles = (record.positions + TILE - 1) // TILE
-    while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
-            break
-        last = min(tiles * (chunk + 1) // record.chunks * TILE, record.positions)
-        for start in range(tiles * chunk // record.chunks * TILE, last, TILE):
-            count = min(TILE, last - start)
-            for index in range(count):
-                source = record.values + 4 * (start + index) * channels
-                for block in range(blocks):
-                    valid = min(BLOCK, channels - BLOCK * block)
-                    load_block(source + FLOATS * block, rows + index * step + FLOATS * block, valid)
-            for block in range(blocks):
-                valid = min(BLOCK, channels - BLOCK * block)
-                for index in range(count):
-                    simd.clear(sums + FLOATS * index)
-                products_simd.add_products(
-                    (valid + LANES - 1) // LANES,
-                    rows,
-                    step,
-                    4,
-                    record.matrix + FLOATS * block,
-                    4 * room,
-                    channels,
-                    sums,
-                    FLOATS,
-                )
-                for index in range(count):
-                    simd.add(sums + FLOATS * index, record.constant + FLOATS * block)
-                    place = (start + index) * channels + BLOCK * block
-                    store_block(sums + FLOATS * index, record.result + 4 * place, valid)
-
-
 FINISH_FIELDS = "chunks bands channels room parts sums products shift share_real mean matrix"
 
 
@@ -180,10 +133,9 @@ def finish_moments(arguments: Any) -> None:
 
 PRODUCTS = Kernel(products_of_channels, MOMENT_FIELDS)
 FINISH = Kernel(finish_moments, FINISH_FIELDS)
-MAP = Kernel(map_positions, MAP_FIELDS)
 
 
-SAMPLE = 256
+SAMPLE = 64
 """Positions whose mean the products are taken around, which keeps large means out of them."""
 
 
@@ -232,30 +184,3 @@ def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
         matrix=address(matrix),
     )
     return mean, matrix
-
-
-def map_channels(features: Tensor, matrix: Tensor, constant: Tensor, result: Tensor) -> None:
-    """result = matrix^T x + constant at each position x of a map.
-
-    Args:
-        features: float32 [1, C, H, W] in channels_last, on the CPU.
-        matrix: float32 [C, C]; constant: [C].
-        result: as features; it may be the same tensor.
-    """
-    channels, positions = features.shape[1], features.shape[2] * features.shape[3]
-    threads, room = torch.get_num_threads(), BLOCK * blocks_of(features.shape[1])
-    matrix = torch.nn.functional.pad(matrix, (0, room - channels)).contiguous()
-    constant = torch.nn.functional.pad(constant, (0, room - channels)).contiguous()
-    work = workspace(TILE * (4 * room + GAP))
-    MAP(
-        threads,
-        chunks=min(CHUNKS * threads, -(-positions // TILE)),
-        positions=positions,
-        channels=channels,
-        values=address(features),
-        matrix=address(matrix),
-        constant=address(constant),
-        result=address(result),
-        **work.arguments(),
-        room=room,
-    )

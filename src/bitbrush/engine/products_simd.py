@@ -11,10 +11,43 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import llvm
-from .llvm import ADDRESS, F32, I64, LANES, TILE
+from .llvm import ADDRESS, F32, I16, I32, I64, LANES, TILE
+from .precision import cpu_features
 
 
-def _add_products(vectors: int, gathered: bool = False) -> Callable[..., Any]:
+def has_half_products() -> bool:
+    """Whether the CPU multiplies pairs of bfloat16 and adds them up in float32."""
+    return "avx512bf16" in cpu_features()
+
+
+def _add(builder: Any, value: Any, column: Any, total: Any, half: bool) -> Any:
+    if not half:
+        return llvm.multiply_add(builder, value, column, total)
+    kind = ir.FunctionType(total.type, [total.type, *[llvm.row(I32)] * 2])
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, "llvm.x86.avx512bf16.dpbf16ps.512"
+    )
+    return builder.call(function, [total, value, column])
+
+
+@intrinsic
+def round_to_half(typing: Any, values: Any, halves: Any) -> Any:
+    """16 float32 to bfloat16, where `has_half_products`."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, halves = arguments
+        kind = ir.FunctionType(llvm.row(I16), [llvm.row(F32)])
+        function = cgutils.get_or_insert_function(
+            builder.module, kind, "llvm.x86.avx512bf16.cvtneps2bf16.512"
+        )
+        rounded = builder.call(function, [llvm.load(builder, values, llvm.row(F32))])
+        llvm.store(builder, rounded, halves)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS), emit
+
+
+def _add_products(vectors: int, gathered: bool = False, half: bool = False) -> Callable[..., Any]:
     """The functions below, for so many vectors of 16 columns."""
 
     @intrinsic
@@ -31,7 +64,7 @@ def _add_products(vectors: int, gathered: bool = False) -> Callable[..., Any]:
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             left, row_step, left_step, right, right_step, count, result, result_step = arguments
-            kind = llvm.row(F32)
+            kind, entering = llvm.row(F32), llvm.row(I32 if half else F32)
             lines = [
                 builder.add(left, builder.mul(row_step, ir.Constant(I64, n))) for n in range(TILE)
             ]
@@ -56,7 +89,7 @@ def _add_products(vectors: int, gathered: bool = False) -> Callable[..., Any]:
             with cgutils.for_range(builder, count) as index:
                 address = builder.add(right, builder.mul(index.index, right_step))
                 columns = [
-                    llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), kind)
+                    llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), entering)
                     for part in range(vectors)
                 ]
                 if gathered:
@@ -65,10 +98,10 @@ def _add_products(vectors: int, gathered: bool = False) -> Callable[..., Any]:
                 else:
                     step = builder.mul(index.index, left_step)
                 for line, total in zip(lines, totals, strict=True):
-                    value = llvm.load(builder, builder.add(line, step), F32)
+                    value = llvm.load(builder, builder.add(line, step), entering.element)
                     value = llvm.splat(builder, value, LANES)
                     for part, column in enumerate(columns):
-                        more = llvm.multiply_add(builder, value, column, builder.load(total[part]))
+                        more = _add(builder, value, column, builder.load(total[part]), half)
                         builder.store(more, total[part])
             for line, total in zip(places, totals, strict=True):
                 for place, own in zip(line, total, strict=True):
@@ -81,6 +114,9 @@ def _add_products(vectors: int, gathered: bool = False) -> Callable[..., Any]:
 
 
 _add_1, _add_2, _add_3, _add_4 = (_add_products(vectors) for vectors in (1, 2, 3, 4))
+_half_1, _half_2, _half_3, _half_4 = (
+    _add_products(vectors, half=has_half_products()) for vectors in (1, 2, 3, 4)
+)
 _gather_1, _gather_2, _gather_3, _gather_4 = (
     _add_products(vectors, gathered=True) for vectors in (1, 2, 3, 4)
 )
@@ -142,3 +178,26 @@ def add_gathered(
         _gather_2(left, row_step, offsets, right, right_step, count, result, result_step)
     else:
         _gather_1(left, row_step, offsets, right, right_step, count, result, result_step)
+
+
+@njit
+def add_half_products(
+    vectors: int,
+    left: int,
+    row_step: int,
+    left_step: int,
+    right: int,
+    right_step: int,
+    count: int,
+    result: int,
+    result_step: int,
+) -> None:
+    """As `add_products`, of pairs of bfloat16: of columns of left, and of rows of right."""
+    if vectors == 4:
+        _half_4(left, row_step, left_step, right, right_step, count, result, result_step)
+    elif vectors == 3:
+        _half_3(left, row_step, left_step, right, right_step, count, result, result_step)
+    elif vectors == 2:
+        _half_2(left, row_step, left_step, right, right_step, count, result, result_step)
+    else:
+        _half_1(left, row_step, left_step, right, right_step, count, result, result_step)

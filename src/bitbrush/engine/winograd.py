@@ -19,7 +19,7 @@ from torch import Tensor
 from . import simd, winograd_simd
 from .factors import BITS, BYTES, EVERYWHERE, REALS, Factor
 from .kernels import FLOATS, load_block, load_bytes, store_block
-from .launch import CHUNKS, LINE, address, workspace
+from .launch import LINE, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import Filters, blocks_of
 from .runtime import Kernel
@@ -216,7 +216,7 @@ class WinogradFilters:
         down, across = -(-height // 2), -(-width // 2)
         tiles = images * down * across
         groups = -(-tiles // GROUP)
-        parts = min(blocks_of(self.channels_in), max(1, -(-CHUNKS * threads // groups)))
+        parts = min(blocks_of(self.channels_in), -(-threads // groups))
         room = BLOCK * blocks_of(channels)
         steps, places, size = _layout(room)
         work = workspace(size)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..quantizers import image_estimator
 from .losses import ContentTerm, StyleTerm, Term, evaluate
-from .statistics import PROJECTIONS, StyleTarget
+from .statistics import PROJECTIONS
+from .target import StyleTarget
 
 if TYPE_CHECKING:
     from .job import Job

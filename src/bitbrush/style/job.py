@@ -20,7 +20,8 @@ from .losses import ColourTerm, SmoothnessTerm, StyleTerm, Term, roughness
 from .palette import Palette
 from .scales import Scale, fitted, plan_scales
 from .settings import PaintSettings, parse_taps
-from .statistics import Moments, StyleTarget
+from .statistics import Moments
+from .target import StyleTarget
 from .tiled import Surface, moments_in_tiles
 from .tiles import Tile, plan
 from .views import MARGIN, View

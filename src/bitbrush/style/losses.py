@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from .palette import Palette
-from .statistics import TINY, Moments, StyleTarget, channel_statistics
+from .statistics import TINY, Moments, channel_statistics
+from .target import StyleTarget
 
 IMAGE = "image"
 """The name under which terms find the picture itself among the features."""
@@ -201,9 +202,12 @@ def summed(parts: dict[str, float], more: Mapping[str, float]) -> None:
         parts[name] = parts.get(name, 0.0) + value
 
 
-def grouped(terms: Sequence[Term]) -> dict[str, list[Term]]:
+AnyTerm = TypeVar("AnyTerm", bound=Term)
+
+
+def grouped(terms: Sequence[AnyTerm]) -> dict[str, list[AnyTerm]]:
     """The terms by the tap that they look at."""
-    found: dict[str, list[Term]] = {}
+    found: dict[str, list[AnyTerm]] = {}
     for term in terms:
         found.setdefault(term.tap, []).append(term)
     return found

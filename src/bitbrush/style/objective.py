@@ -82,10 +82,13 @@ class WholeObjective:
             if self.taps:
                 features = self.network(self.view(leaf), self.taps)
                 overwrite = not self.network.keeps_taps
+                half = self.network.precision != "float32"
                 for tap in list(features):
                     # Popped, so that a map is gone as soon as its gradient has been used.
                     value, terms = features.pop(tap), by_tap.pop(tap)
-                    losses.append(tap_loss(value, terms, random, parts, overwrite=overwrite))
+                    losses.append(
+                        tap_loss(value, terms, random, parts, overwrite=overwrite, half=half)
+                    )
                 del value
             if IMAGE in by_tap:
                 loss, found = evaluate(by_tap[IMAGE], {IMAGE: leaf}, random)

@@ -1,8 +1,7 @@
-"""What of a feature map is style: statistics over the picture, and distances between them."""
+"""Statistics of a feature map over the picture, and their gradients."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -98,6 +97,7 @@ class _Covariance(torch.autograd.Function):
         count = features.shape[-2] * features.shape[-1]
         result = torch.empty_like(features)
         of_mean, of_matrix = gradients
+        of_matrix = (of_matrix + of_matrix.T) / 2
         write_gradient(result, features, Moments(mean, matrix, count), of_mean, of_matrix)
         return result
 
@@ -135,6 +135,7 @@ def write_gradient(
     of_mean: Tensor,
     of_matrix: Tensor,
     slope: float = 0.0,
+    half: bool = False,
 ) -> None:
     """The gradient to a map, or a part of it, from those to the mean and covariance of the whole.
 
@@ -143,16 +144,19 @@ def write_gradient(
             it may be the features themselves.
         features: [1, C, H, W].
         moments: of the whole map.
-        of_mean, of_matrix: gradients [C] and [C, C].
+        of_mean, of_matrix: gradients [C] and [C, C], the latter symmetric.
         slope: so many times the features are added.
+        half: whether bfloat16 will do, where there are kernels for it.
     """
-    both = (of_matrix + of_matrix.T) / moments.count
-    constant = of_mean / moments.count - both @ moments.mean
-    both.diagonal().add_(slope)
+    share = 1 / moments.count
+    constant = torch.addmv(of_mean, of_matrix, moments.mean, beta=share, alpha=-2 * share)
+    both = of_matrix * (2 * share)
+    if slope:
+        both.diagonal().add_(slope)
     if _has_kernels(features) and _has_kernels(result):
-        from ..engine.moments import map_channels
+        from ..engine.products import Matrix
 
-        map_channels(features, both, constant, result)
+        Matrix.of(both, constant, half).apply(features, result)
         return
     for target, part in zip(_bands(result), _bands(features), strict=True):
         flat, place = _flat(part), target.flatten(1)
@@ -204,67 +208,3 @@ def sliced_difference(
             quantiles, ours.shape[1], mode="linear", align_corners=True
         )
     return (sorted_ours - quantiles[0]).square().mean()
-
-
-class StyleTarget:
-    """The style of one feature map, and how far another map is from it.
-
-    Distances are relative: 0 when the statistics agree, about 1 when nothing does, whatever the
-    scale of the features. Features count in units of their mean standard deviation in the style,
-    so that means and covariances weigh alike in every layer.
-
-    Args:
-        style: of the style picture, features [1, C, H, W], or their moments where these suffice.
-        statistic: "covariance" (mean and covariance), "gram", "mean" (mean and standard deviation
-            of each channel alone), or "sliced-wasserstein" (whole distributions along random
-            directions; Heitz et al. 2021), for which moments do not suffice.
-    """
-
-    def __init__(self, style: Tensor | Moments, statistic: str = "covariance") -> None:
-        moments = _moments(style.detach() if isinstance(style, Tensor) else style)
-        self.statistic = statistic
-        variance = float(moments.matrix.diagonal().mean())
-        square = variance + float(moments.mean.square().mean())
-        self.scale = math.sqrt(max(variance, FLAT**2 * square, TINY))
-        if statistic == "sliced-wasserstein":
-            self.features = _points(style)
-            self.norm = square / self.scale**2 + TINY
-        else:
-            self.vector = self._vector(moments)
-            self.norm = float(self.vector.square().sum()) + TINY
-
-    @property
-    def takes_moments(self) -> bool:
-        """Whether a picture's moments suffice for its distance."""
-        return self.statistic != "sliced-wasserstein"
-
-    def _vector(self, moments: Moments) -> Tensor:
-        if self.statistic == "gram":
-            return gram_matrix(moments).flatten() / self.scale**2
-        if self.statistic == "mean":
-            deviation = (moments.matrix.diagonal() / self.scale**2 + TINY).sqrt()
-            return torch.cat([moments.mean / self.scale, deviation])
-        return torch.cat([moments.mean / self.scale, moments.matrix.flatten() / self.scale**2])
-
-    def distance(self, picture: Tensor | Moments, random: torch.Generator) -> Tensor:
-        """The relative squared distance of a picture to this style, a scalar.
-
-        Args:
-            picture: its features [1, C, H', W'], or their moments where these suffice.
-            random: draws the directions of the sliced Wasserstein distance.
-        """
-        if self.statistic == "sliced-wasserstein":
-            ours = _points(picture)
-            difference = sliced_difference(ours, self.features, PROJECTIONS, random)
-            return difference / self.scale**2 / self.norm
-        return (self._vector(_moments(picture)) - self.vector).square().sum() / self.norm
-
-
-def _moments(picture: Tensor | Moments) -> Moments:
-    return channel_statistics(picture) if isinstance(picture, Tensor) else picture
-
-
-def _points(picture: Tensor | Moments) -> Tensor:
-    if isinstance(picture, Moments):
-        raise ValueError("the sliced Wasserstein distance needs the features themselves")
-    return picture[0].flatten(1).float()

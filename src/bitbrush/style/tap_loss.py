@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .losses import ContentTerm, Term, evaluate, summed
+from .losses import ContentTerm, StyleTerm, Term, evaluate, summed
 from .statistics import Moments, channel_statistics, write_gradient
 
 
@@ -24,6 +24,7 @@ def tap_loss(
     parts: dict[str, float],
     *,
     overwrite: bool = False,
+    half: bool = False,
 ) -> Tensor:
     """The weighted sum of the distances of one tap's terms, a scalar to differentiate.
 
@@ -34,25 +35,32 @@ def tap_loss(
         parts: gets what each name contributes.
         overwrite: the gradient may be written over the features, which nothing else keeps. They
             are of no use after that.
+        half: the gradient may be computed in bfloat16.
     """
-    loss: Tensor = _TapLoss.apply(features, tuple(terms), random, parts, overwrite)  # type: ignore[no-untyped-call]
+    loss: Tensor = _TapLoss.apply(features, tuple(terms), random, parts, overwrite, half)  # type: ignore[no-untyped-call]
     return loss
 
 
 def of_moments(
-    terms: Iterable[Term], tap: str, moments: Moments, random: torch.Generator
-) -> tuple[Tensor, dict[str, float], Tensor, Tensor]:
-    """The sum of terms that look at nothing but moments.
+    terms: Iterable[StyleTerm], moments: Moments
+) -> tuple[dict[str, float], Tensor, Tensor]:
+    """Terms that look at nothing but moments.
 
+    Args:
+        terms: at least one.
     Returns:
-        the sum, its parts by name, and its gradients to mean [C] and covariance [C, C].
+        what each name contributes, and the sum's gradients to mean [C] and covariance [C, C].
     """
-    leaves = [value.detach().requires_grad_(True) for value in (moments.mean, moments.matrix)]
-    with torch.enable_grad():
-        variable = Moments(leaves[0], leaves[1], moments.count)
-        loss, parts = evaluate(list(terms), {tap: variable}, random)
-        of_mean, of_matrix = torch.autograd.grad(loss, leaves)
-    return loss.detach(), parts, of_mean, of_matrix
+    parts: dict[str, float] = {}
+    gradients: list[Tensor] = []
+    for term in terms:
+        distance, *found = term.target.with_gradients(moments, term.weight)
+        summed(parts, {term.name: term.weight * distance})
+        for one, more in zip(gradients, found, strict=False):
+            one.add_(more)
+        gradients = gradients or found
+    of_mean, of_matrix = gradients
+    return parts, of_mean, of_matrix
 
 
 class _TapLoss(torch.autograd.Function):
@@ -64,22 +72,23 @@ class _TapLoss(torch.autograd.Function):
         random: torch.Generator,
         parts: dict[str, float],
         overwrite: bool,
+        half: bool,
     ) -> Tensor:
         tap = terms[0].tap
-        styles = [term for term in terms if term.takes_moments]
+        styles = [term for term in terms if isinstance(term, StyleTerm) and term.takes_moments]
         contents = [term for term in terms if isinstance(term, ContentTerm)]
         others = [term for term in terms if term not in (*styles, *contents)]
-        losses = []
+        losses: list[float] = []
         ctx.moments = None
         if styles:
             moments = channel_statistics(features)
-            loss, found, *gradients = of_moments(styles, tap, moments, random)
-            losses.append(loss)
+            found, of_mean, of_matrix = of_moments(styles, moments)
+            losses.extend(found.values())
             summed(parts, found)
-            ctx.moments = (moments, *gradients)
+            ctx.moments = (moments, of_mean, of_matrix)
         if contents:
-            loss, found = evaluate(contents, {tap: features}, random)
-            losses.append(loss)
+            _, found = evaluate(contents, {tap: features}, random)
+            losses.extend(found.values())
             summed(parts, found)
         ctx.of_others = None
         if others:
@@ -87,14 +96,14 @@ class _TapLoss(torch.autograd.Function):
             with torch.enable_grad():
                 loss, found = evaluate(others, {tap: leaf}, random)
                 (ctx.of_others,) = torch.autograd.grad(loss, leaf)
-            losses.append(loss.detach())
+            losses.extend(found.values())
             summed(parts, found)
-        ctx.contents, ctx.overwrite = contents, overwrite
+        ctx.contents, ctx.overwrite, ctx.half = contents, overwrite, half
         ctx.save_for_backward(features)
-        return torch.stack(losses).sum()
+        return features.new_tensor(sum(losses))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (features,) = ctx.saved_tensors
         result: Tensor = features if ctx.overwrite else torch.empty_like(features)
         slope = sum(term.slope(features) for term in ctx.contents)
@@ -102,7 +111,7 @@ class _TapLoss(torch.autograd.Function):
             torch.mul(features, slope, out=result)
         else:
             moments, of_mean, of_matrix = ctx.moments
-            write_gradient(result, features, moments, of_mean, of_matrix, slope)
+            write_gradient(result, features, moments, of_mean, of_matrix, slope, ctx.half)
         for term in ctx.contents:
             result.sub_(term.target, alpha=term.slope(features))
         if ctx.of_others is not None:
@@ -110,4 +119,4 @@ class _TapLoss(torch.autograd.Function):
         # A loss is a sum, and so its parts have a gradient of 1; others are for the sake of order.
         if float(gradients[0]) != 1:
             result *= gradients[0]
-        return result, None, None, None, None
+        return result, None, None, None, None, None

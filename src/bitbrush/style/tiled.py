@@ -16,7 +16,16 @@ import torch
 from torch import Tensor
 
 from ..networks.taps import Network
-from .losses import IMAGE, ContentTerm, Term, content_variance, evaluate, grouped, summed
+from .losses import (
+    IMAGE,
+    ContentTerm,
+    StyleTerm,
+    Term,
+    content_variance,
+    evaluate,
+    grouped,
+    summed,
+)
 from .statistics import Moments, channel_statistics, merged, write_gradient
 from .tap_loss import of_moments
 from .tiles import Tile
@@ -92,7 +101,7 @@ class TiledObjective:
         self.network = network
         self.tiles = tiles
         self.image_terms = [term for term in terms if term.tap == IMAGE]
-        self.style_terms = [term for term in terms if term.tap != IMAGE]
+        self.style_terms = [term for term in terms if isinstance(term, StyleTerm)]
         self.content = content
         self.content_weights = content_weights
         self.content_moments: dict[str, Moments] = {}
@@ -140,9 +149,10 @@ class TiledObjective:
         taps = dict.fromkeys(term.tap for term in self.style_terms)
         moments = moments_in_tiles(self.network, Surface(image, self.view), taps, self.tiles)
         gradients, parts = {}, dict[str, float]()
-        for tap, terms in grouped(self.style_terms).items():
-            _, found, *pair = of_moments(terms, tap, moments[tap], random)
-            gradients[tap] = (pair[0], pair[1])
+        by_tap: dict[str, list[StyleTerm]] = grouped(self.style_terms)
+        for tap, terms in by_tap.items():
+            found, of_mean, of_matrix = of_moments(terms, moments[tap])
+            gradients[tap] = (of_mean, of_matrix)
             summed(parts, found)
         return moments, gradients, parts
 
@@ -158,6 +168,7 @@ class TiledObjective:
         taps = dict.fromkeys([*moments, *self.content_weights])
         content = Surface(self.content, self.view)
         parts: dict[str, float] = {}
+        half = self.network.precision != "float32"
         for tile in self.tiles:
             terms = self._content_terms(content, tile)
             area, rows, columns = surface.cut(tile)
@@ -172,7 +183,7 @@ class TiledObjective:
                 index = tile.own(self.network.taps[tap].stride)
                 own, target = value.detach()[index], into[tap][index]
                 if tap in moments:
-                    write_gradient(target, own, moments[tap], *gradients[tap])
+                    write_gradient(target, own, moments[tap], *gradients[tap], half=half)
                 if tap in terms:
                     own.requires_grad_(True)
                     with torch.enable_grad():
