@@ -379,6 +379,19 @@ def test_truncated(tmp_path: Path, name: str) -> None:
         assert refused(stored(tmp_path, data[: int(len(data) * share)], name))
 
 
+def test_a_second_page_without_a_size_is_damage(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "tiff")
+    data = bytearray(file.getvalue())
+    (page,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, page)
+    # Behind the first page's entries of 12 bytes stands where the next one begins.
+    struct.pack_into("<I", data, page + 2 + 12 * entries, len(data))
+    data += struct.pack("<HI", 0, 0)
+    with pytest.raises(InputError, match="damaged"):
+        read_image(stored(tmp_path, bytes(data), "pages.tiff"))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damage_never_raises_anything_else(

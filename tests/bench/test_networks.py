@@ -26,19 +26,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         found = {"engine": engine.label, "height": height, "width": width}
         return found | {"growth": growth, "peak": 5e8, "seconds": 1.0}
 
-    speeds = dict.fromkeys(
-        ("popcount_words", "bf16_macs", "float32_macs", "memory_bytes", "cache_bytes"), 1e9
-    )
+    names = "popcount_words int8_macs bf16_macs float32_macs memory_bytes cache_bytes"
+    speeds = dict.fromkeys(names.split(), 1e9)
     monkeypatch.setattr(networks, "measure_apart", measure_apart)
     monkeypatch.setattr(networks, "peaks", lambda: {"clock": 1e9, **speeds})
-    monkeypatch.setattr(networks, "FORWARD_SIZE", 32)
+    monkeypatch.setattr(networks, "FORWARD_SIZE", 64)
     monkeypatch.setattr(networks, "TRIALS", 1)
     monkeypatch.setattr(networks, "PROFILED", 1)
 
 
 def test_a_run_has_all_sections_and_tables(quick: None) -> None:
     told: list[float] = []
-    plan = Plan(SMALL, size=32, repetitions=1, memory_size=64, sizes=[(32, 64)])
+    plan = Plan(SMALL, size=64, repetitions=1, memory_size=64, sizes=[(32, 64)])
     result = bench_step(plan, lambda share, note: told.append(share))
     labels = list(result["step"])
     assert labels[0].startswith(f"{SMALL} packed") and labels[-1] == "VGG-19 bf16 (autocast)"
@@ -49,7 +48,7 @@ def test_a_run_has_all_sections_and_tables(quick: None) -> None:
     assert {ratio["target"] for ratio in result["ratios"]} == {None}
     assert told == sorted(told) and told[-1] == pytest.approx(1.0)
     text = "\n".join(table.markdown() for table in step_tables(result))
-    for words in ("One step at 32×32 px", "64×32", "stages, forward", "takes less than"):
+    for words in ("One step at 64×64 px", "64×32", "stages, forward", "takes less than"):
         assert words in text
     assert result["weights"] == "random" and "torch" in machine_line(result)
 

@@ -12,6 +12,8 @@ from bitbrush.bench.process_memory import forget_peak, peak_resident, resident
 from bitbrush.errors import InputError
 
 MANY = 2**26
+SLACK = 2**20
+"""What the kernel counts late."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is measured on Linux only")
@@ -21,7 +23,7 @@ def test_the_peak_stays_when_memory_is_freed_and_can_be_forgotten() -> None:
     block = np.ones(MANY, np.uint8)
     held = resident()
     del block
-    assert peak_resident() - before > 0.9 * MANY and peak_resident() >= held
+    assert peak_resident() - before > 0.9 * MANY and peak_resident() >= held - SLACK
     forget_peak()
     assert peak_resident() - before < 0.5 * MANY
 

@@ -45,7 +45,7 @@ def test_report() -> None:
     assert found["threads"]["count"] == torch.get_num_threads()
     assert found["threads"]["pool"] == runtime.threading_layer()
     assert found["threads"]["openmp"] == runtime.openmp_library()
-    assert found["precision"]["chosen"] in ("bf16", "float32")
+    assert found["precision"]["chosen"] in ("bf16", "int8", "float32")
     assert [kernel["name"] for kernel in found["kernels"]] == ["pack", "convolve"]
     assert all(sum(kernel["vectors"].values()) for kernel in found["kernels"])
     (convolve,) = [k for k in found["kernels"] if k["name"] == "convolve"]
@@ -62,6 +62,7 @@ def test_text() -> None:
 
 def test_why_this_precision() -> None:
     assert "amx-bf16" in doctor._why("bf16", frozenset({"amx-bf16", "avx2"}))
+    assert "avx512vnni" in doctor._why("int8", frozenset({"avx512vnni", "avx2"}))
     assert "no unit" in doctor._why("float32", frozenset({"avx2"}))
 
 

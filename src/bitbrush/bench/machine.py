@@ -99,12 +99,14 @@ def peaks() -> dict[str, float | None]:
     Returns:
         clock in Hz of one core (None where it cannot be measured), words of 64 bits a second that
         the convolution's innermost loop takes with everything in the first cache, multiply-adds a
-        second of a large matrix product in bfloat16 and float32, bytes a second that a copy reads
-        and writes in memory and in a map of a few MB.
+        second of the innermost loop in 8-bit integers (None where the CPU has no unit for them)
+        and of a large matrix product in bfloat16 and float32, bytes a second that a copy reads and
+        writes in memory and in a map of a few MB.
     """
     return {
         "clock": _clock(),
         "popcount_words": _popcount_words() * torch.get_num_threads(),
+        "int8_macs": _octet_macs(),
         "bf16_macs": _product(torch.bfloat16),
         "float32_macs": _product(torch.float32),
         "memory_bytes": _copy(2**28),
@@ -157,6 +159,31 @@ def _popcount_words() -> float:
     addresses = (sums.ctypes.data, pixels.ctypes.data, weights.ctypes.data)
     seconds = _best(lambda: count(rounds, *addresses))
     return rounds * llvm.TILE * llvm.BLOCK * rows * run / 2 / seconds
+
+
+def _octet_macs() -> float | None:
+    """Of all cores."""
+    import numba
+    import numpy as np
+
+    from ..engine import llvm, winograd_simd
+    from ..engine.precision import cpu_features
+
+    if "avx512vnni" not in cpu_features():
+        return None
+    room, rounds = 64, 100_000
+    octets = np.ones((llvm.TILE, room), np.uint8)
+    weights = np.ones((room, llvm.BLOCK), np.int8)
+    base, sums = np.zeros(llvm.BLOCK, np.int32), np.zeros((llvm.TILE, llvm.BLOCK), np.int32)
+
+    @numba.njit
+    def multiply(rounds: Any, sums: Any, octets: Any, weights: Any, base: Any) -> None:
+        for _ in range(rounds):
+            winograd_simd.multiply_octets(sums, octets, room, weights, base)
+
+    addresses = [array.ctypes.data for array in (sums, octets, weights, base)]
+    seconds = _best(lambda: multiply(rounds, *addresses))
+    return rounds * llvm.TILE * llvm.BLOCK * room / seconds * torch.get_num_threads()
 
 
 def _product(dtype: torch.dtype, side: int = 2048) -> float:

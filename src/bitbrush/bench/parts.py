@@ -1,13 +1,12 @@
 """Where the time of a step goes, and what it would take if the machine did nothing in vain.
 
-Parts are told apart by torch's profiler: a stage of residual blocks is one function, forward and
-backward, and what lies between two of them is a transition. Measured parts include the profiler's
-own time, some microseconds for each operation.
+Parts are told apart by torch's profiler, for which a network that is one line of parts names what
+it does. Measured parts include the profiler's own time, some microseconds for each operation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -15,24 +14,21 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from ..engine.chain import ResidualChain
-from ..engine.modules import PackedStage
-from ..engine.precision import LOW_BITS, Precision, cpu_features
+from ..engine.line import LineNetwork
+from ..engine.packing import BLOCK
+from ..engine.precision import LOW_BITS, Precision
+from ..engine.profiling import FLOATS as FLOAT_LAYERS
+from ..engine.profiling import GRADIENT as GRADIENT_CONVOLUTION
+from ..engine.profiling import STAGE, STAGE_BACK
 from ..networks.registry import network_spec
 from ..networks.summary import summarise
 from ..networks.taps import Network
 from .step import spread_taps
 
-CHAIN = ResidualChain.__name__
-CHAIN_BACK = f"{CHAIN}Backward"
-CONVOLUTIONS = ("mkldnn::_convolution_pointwise", "aten::conv2d", "aten::convolution_backward")
+TAP_LOSS_BACK = "_TapLossBackward"
 
-POPCOUNT_CYCLES = 1.5
-"""For 512 bits: exclusive or, count and sum are three operations, for two ports of a core."""
-
-FLOAT32_MACS, BF16_MACS, AMX_MACS = 32, 64, 512
-"""Multiply-adds a cycle of a core: two ports of 16 lanes; two values a lane; a tile of AMX takes
-16 cycles for 16 x 16 sums of 32 products."""
+WINOGRAD = 16 / 36
+"""Products of Winograd's way for one of the plain way: 16 for 2 x 2 sums of 9."""
 
 FORWARD = "stages, forward"
 GRADIENT = "stages, backward: gradient convolutions"
@@ -68,8 +64,8 @@ class Work:
 
 
 def can_be_parted(network: Network) -> bool:
-    """Whether a packed network consists of stages of residual blocks, as is assumed here."""
-    return any(isinstance(module, PackedStage) for module in network.modules())
+    """Whether a network names its parts for the profiler."""
+    return isinstance(network, LineNetwork)
 
 
 def profiled(step: Callable[[], object], repetitions: int) -> dict[str, float]:
@@ -91,54 +87,24 @@ def parts_of(spans: Sequence[Span]) -> dict[str, float]:
     """Seconds of each of `PARTS` in the profile of one step.
 
     Args:
-        spans: with one "step", and in it "statistics" and then "backward".
+        spans: with one "step", and in it "statistics".
     """
-    (whole,) = (span for span in spans if span.name == "step")
-    (statistics,) = (span for span in spans if span.name == "statistics")
-    (backward,) = (span for span in spans if span.name == "backward")
-    forward = Span("forward", whole.start, statistics.start)
-    chains = _inside([s for s in spans if s.name == CHAIN], forward)
-    chains_back = _inside([s for s in spans if s.name == CHAIN_BACK], backward)
-    convolutions = [
-        span
-        for span in spans
-        if span.name in CONVOLUTIONS and any(_holds(chain, span) for chain in chains_back)
-    ]
-    moments_back = _inside([s for s in spans if s.name == "_CovarianceBackward"], backward)
-    # Before the first of them the losses are differentiated.
-    first = min((span.start for span in (*chains_back, *moments_back)), default=backward.end)
-    before = first - backward.start
-    inside_chains, gradient = _sum(chains_back), _sum(convolutions)
+    lengths: dict[str, float] = {}
+    for span in spans:
+        lengths[span.name] = lengths.get(span.name, 0.0) + span.end - span.start
+
+    def taken(name: str) -> float:
+        return lengths.get(name, 0.0)
+
     times = {
-        FORWARD: _sum(chains),
-        GRADIENT: gradient,
-        BACKWARD: inside_chains - gradient,
-        FLOATS: _length(forward)
-        - _sum(chains)
-        + _length(backward)
-        - before
-        - inside_chains
-        - _sum(moments_back),
-        STATISTICS: _length(statistics) + before + _sum(moments_back),
+        FORWARD: taken(STAGE),
+        GRADIENT: taken(GRADIENT_CONVOLUTION),
+        BACKWARD: taken(STAGE_BACK) - taken(GRADIENT_CONVOLUTION),
+        FLOATS: taken(FLOAT_LAYERS),
+        STATISTICS: taken("statistics") + taken(TAP_LOSS_BACK),
     }
-    times[OTHER] = _length(whole) - sum(times.values())
+    times[OTHER] = taken("step") - sum(times.values())
     return {part: times[part] / 1e6 for part in PARTS}
-
-
-def _inside(spans: Iterable[Span], whole: Span) -> list[Span]:
-    return [span for span in spans if _holds(whole, span)]
-
-
-def _holds(whole: Span, span: Span) -> bool:
-    return whole.start <= span.start and span.end <= whole.end
-
-
-def _length(span: Span) -> float:
-    return span.end - span.start
-
-
-def _sum(spans: Iterable[Span]) -> float:
-    return sum(map(_length, spans))
 
 
 def least_work(
@@ -153,7 +119,7 @@ def least_work(
     writes its output and the next one reads it, forward and backward.
 
     Args:
-        peaks: as `machine.peaks` gives them, of all threads but for the clock.
+        peaks: as `machine.peaks` gives them, of all threads.
     """
     with torch.device("meta"):
         network = network_spec(name).build()
@@ -174,42 +140,46 @@ def least_work(
     shapes = _tap_shapes(network, size)
     tapped = sum(map(_product, shapes))
     products = sum(2 * shape[0] * _product(shape) for shape in shapes)
-    cycles = (peaks["clock"] or 0.0) * torch.get_num_threads()
-    counted = POPCOUNT_CYCLES * binary / 512
     through = 2 if precision == "bf16" else 4
+    # In 8-bit integers nothing lies in memory between the gradient that arrives and the sum.
+    between = 0 if precision == "int8" else 2 * through
     return {
         FORWARD: Work(
             f"{binary / 1e9:.1f} G one-bit products, popcounts",
-            _over(counted, cycles),
+            _over(binary / BLOCK, peaks["popcount_words"]),
             8.5 * values,
         ),
-        GRADIENT: _gradient(binary, precision, cycles, 2 * through * values),
-        BACKWARD: Work("masks and sums", 0.0, (8 + 2 * through + 0.25) * values),
+        GRADIENT: _gradient(binary, precision, peaks, (between or 8.25) * values),
+        BACKWARD: Work("masks and sums", 0.0, (8.25 + between if between else 0) * values),
         FLOATS: Work(
             f"{2 * real / 1e9:.1f} G float32 products, there and back",
-            _over(2 * real / FLOAT32_MACS, cycles),
+            _over(2 * real, peaks["float32_macs"]),
             16.0 * real_values,
         ),
         STATISTICS: Work(
             f"{products / 1e9:.1f} G float32 products, there and back",
-            _over(products / FLOAT32_MACS, cycles),
+            _over(products, peaks["float32_macs"]),
             20.0 * tapped,
         ),
     }
 
 
-def _gradient(macs: int, precision: Precision, cycles: float, size: float) -> Work:
-    text = f"{macs / 1e9:.1f} G products in {precision}"
+def _gradient(
+    macs: int, precision: Precision, peaks: Mapping[str, float | None], size: float
+) -> Work:
     if precision == "low-bit":
-        return Work(text, _over(LOW_BITS * POPCOUNT_CYCLES * macs / 512, cycles), size)
-    rate = FLOAT32_MACS
-    if precision == "bf16":
-        rate = AMX_MACS if "amx-bf16" in cpu_features() else BF16_MACS
-    return Work(text, _over(macs / rate, cycles), size)
+        text = f"{LOW_BITS * macs / 1e9:.1f} G one-bit products, popcounts"
+        return Work(text, _over(LOW_BITS * macs / BLOCK, peaks["popcount_words"]), size)
+    if precision == "int8":
+        products = WINOGRAD * macs
+        text = f"{products / 1e9:.1f} G products in int8, Winograd's way"
+        return Work(text, _over(products, peaks["int8_macs"]), size)
+    text = f"{macs / 1e9:.1f} G products in {precision}"
+    return Work(text, _over(macs, peaks[f"{precision}_macs"]), size)
 
 
-def _over(work: float, speed: float) -> float:
-    """Seconds; no number where the clock is not known."""
+def _over(work: float, speed: float | None) -> float:
+    """Seconds; no number where the speed is not known."""
     return work / speed if speed else float("nan")
 
 

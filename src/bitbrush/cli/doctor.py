@@ -23,6 +23,7 @@ FEATURES = (
     "avx512f",
     "avx512bw",
     "avx512vpopcntdq",
+    "avx512vnni",
     "avx512bf16",
     "amx-bf16",
     "neon",
@@ -114,10 +115,12 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
 
 
 def _why(precision: str, features: frozenset[str]) -> str:
-    units = [name for name in ("amx-bf16", "avx512bf16") if name in features]
+    if precision == "int8":
+        return "the CPU multiplies 8-bit integers: avx512vnni"
     if precision == "bf16":
+        units = [name for name in ("amx-bf16", "avx512bf16") if name in features]
         return f"the CPU multiplies in bfloat16: {', '.join(units)}"
-    return "the CPU has no unit that multiplies in bfloat16"
+    return "the CPU has no unit that multiplies in bfloat16 or 8-bit integers"
 
 
 def _kernels(kernels: list[Any]) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from .factors import REALS, Factor, factor_of
 from .launch import add_residual, channels_last, empty_map, pack_map, pass_gradient
 from .packing import BLOCK, Filters, PackedMap, blocks_of
 from .precision import Precision
+from .profiling import GRADIENT, seen_as
 from .transposed import TransposedFilters
 
 
@@ -154,7 +155,8 @@ class Chain:
                 scale=block.scale,
                 result=scaled,
             )
-            arrived = block.transposed(scaled, shape[2:], border, precision)
+            with seen_as(GRADIENT):
+                arrived = block.transposed(scaled, shape[2:], border, precision)
         pass_gradient(
             running,
             running=running,
@@ -177,16 +179,17 @@ class Chain:
         for index in range(last, -1, -1):
             block = self.blocks[index]
             result = empty_map(shape) if spare is None else spare
-            block.transposed.winograd.add_gradient(
-                running,
-                result,
-                scale=block.scale,
-                passed=passed[index],
-                factor=kinds[index],
-                factors=factors[index],
-                running=running,
-                tap=gradients.get(index - 1) if index else onto,
-            )
+            with seen_as(GRADIENT):
+                block.transposed.winograd.add_gradient(
+                    running,
+                    result,
+                    scale=block.scale,
+                    passed=passed[index],
+                    factor=kinds[index],
+                    factors=factors[index],
+                    running=running,
+                    tap=gradients.get(index - 1) if index else onto,
+                )
             spare = running if owned or index < last else None
             running = result
         return running

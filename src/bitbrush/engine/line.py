@@ -8,27 +8,18 @@ gradient of what follows is written onto that of the tap it came from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.profiler import record_function
 
 from ..networks.taps import Network
 from .chain import Chain
 from .launch import channels_last
 from .modules import PackedStage
+from .profiling import FLOATS, STAGE, STAGE_BACK, seen_as
 from .steps import Step
-
-FLOATS, STAGE, STAGE_BACK = "bitbrush floats", "bitbrush stage", "bitbrush stage back"
-"""How a profiler sees the parts of a line."""
-
-
-def seen_as(name: str) -> AbstractContextManager[object]:
-    """Names what is done for a profiler, if one runs."""
-    return record_function(name) if torch._C._autograd._profiler_enabled() else nullcontext()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from numba import carray
 from torch import Tensor
 
 from . import simd, winograd_simd
+from .buffers import empty
 from .factors import BITS, BYTES, EVERYWHERE, REALS, Factor
 from .kernels import FLOATS, load_block, load_bytes, store_block
 from .launch import LINE, address, workspace
@@ -187,7 +188,8 @@ class WinogradFilters:
         whole[:, : self.channels_in, : self.channels_out] = spread.flatten(0, 1)
         self.base = (-(LARGEST + 1) * whole.sum(2)).int()
         arranged = whole.to(torch.int8).view(VALUES, blocks, BLOCK, room // 4, 4)
-        self.weights = arranged.transpose(2, 3).contiguous()
+        self.weights = empty((VALUES, blocks, room // 4, BLOCK, 4), torch.int8)
+        self.weights.copy_(arranged.transpose(2, 3))
 
     def add_gradient(
         self,

@@ -43,8 +43,8 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
     path = Path(path)
     data = read_bytes(path)
     image = open_picture(data, path)
-    notes = _notes_of_frames(image)
     try:
+        notes = _notes_of_frames(image)
         low_bytes = _low_bytes(data, image, path)
         image.load()
         orientation = image.getexif().get(_ORIENTATION, 1)

@@ -96,7 +96,7 @@ class StyleTarget:
         with torch.enable_grad():
             found = self.distance(Moments(leaves[0], leaves[1], moments.count), None)
             of_mean, of_matrix = torch.autograd.grad(weight * found, leaves)
-        return float(found), of_mean, of_matrix
+        return found.item(), of_mean, of_matrix
 
 
 def _moments(picture: Tensor | Moments) -> Moments:
