@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bitbrush.bench.timing import Ratio, geometric_mean, interleaved, looped, timed
+from bitbrush.bench.timing import Ratio, geometric_mean, interleaved, looped, steady, timed
 
 
 def test_contestants_take_turns_and_warm_ups_do_not_count() -> None:
@@ -37,6 +37,15 @@ def test_seconds_are_those_of_one_loop() -> None:
         patch.setattr("time.perf_counter", lambda: next(clock))
         assert timed(lambda: calls.append(1), loops=6)() == 0.5
     assert len(calls) == 6
+
+
+def test_what_comes_before_steady_work_does_not_count() -> None:
+    clock = iter([10.0, 13.0])
+    calls: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.perf_counter", lambda: calls.append("clock") or next(clock))
+        assert steady(lambda: calls.append("work"), loops=2)() == 1.5
+    assert calls == ["work", "clock", "work", "work", "clock"]
 
 
 def test_short_work_is_done_often_enough_to_be_timed() -> None:

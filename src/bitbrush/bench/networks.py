@@ -18,7 +18,7 @@ from .memory import measure_apart
 from .parts import can_be_parted, least_work, part_rows, profiled
 from .peers import Peer
 from .step import VGG19, Engine, make_step
-from .timing import Advance, Contestant, Ratio, Times, interleaved, timed
+from .timing import Advance, Contestant, Ratio, Times, interleaved, looped, steady
 
 SUBJECT, SIZE, MEMORY_SIZE, THREADS = "quicknet-v1", 512, 1024, 2
 """What the targets are set for."""
@@ -105,7 +105,7 @@ def bench_step(plan: Plan, advance: Advance, peer: Peer | None = None) -> dict[s
     if network_spec(plan.network).kind == "float":
         raise InputError(f"{plan.network} has no one-bit layers; there is nothing to compare")
     busy = OthersBusy([] if peer is None else [peer.pid])
-    shares = {"step": 3.0 * plan.repetitions, "forward": 1.0 * plan.repetitions}
+    shares = {"step": 5.0 * plan.repetitions, "forward": 1.5 * plan.repetitions}
     shares |= {"memory": 60.0, "growth": 4.0 * len(plan.sizes), "parts": 10.0}
     stages = Stages(advance, shares)
     with stages.part("step") as report:
@@ -171,7 +171,7 @@ def _one_of(report: Advance, index: int, count: int) -> Advance:
 def _faster_layout(engine: Engine, size: int) -> Engine:
     """The engine with the memory layout that is faster on this machine, by a short trial."""
     choices = [dataclasses.replace(engine, channels_last=last) for last in (False, True)]
-    works = {_layout(each): timed(make_step(each, each.load(), size, size)) for each in choices}
+    works = {_layout(each): steady(make_step(each, each.load(), size, size)) for each in choices}
     times = interleaved(works, TRIALS, warmup=1)
     return min(choices, key=lambda each: times[_layout(each)].median)
 
@@ -180,7 +180,7 @@ def _steps(
     engines: Sequence[Engine], size: int, repetitions: int, advance: Advance
 ) -> dict[str, Times]:
     works = {
-        engine.label: timed(make_step(engine, engine.load(), size, size)) for engine in engines
+        engine.label: steady(make_step(engine, engine.load(), size, size)) for engine in engines
     }
     return interleaved(works, repetitions, advance)
 
@@ -197,9 +197,9 @@ def _forward(plan: Plan, peer: Peer | None, advance: Advance) -> dict[str, Times
             with torch.no_grad():
                 return network(picture, [tap])
 
-        works[f"{engine.label}, forward"] = timed(forward)
+        works[f"{engine.label}, forward"] = looped(forward)
         step = make_step(engine, network, FORWARD_SIZE, FORWARD_SIZE)
-        works[f"{engine.label}, step"] = timed(step)
+        works[f"{engine.label}, step"] = looped(step)
     # The peer knows this one network.
     if peer is not None and plan.network == SUBJECT:
         works |= peer.load("network", torch.get_num_threads(), size=FORWARD_SIZE)

@@ -34,7 +34,13 @@ SMALLEST, LARGEST = 32, 8192
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads. [default: one for each core]")
 ]
-Repetitions = Annotated[int, typer.Option(min=1, help="Of each contestant; they take turns.")]
+Repetitions = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Of each contestant; they take turns, each with one more before that does not count.",
+    ),
+]
 PeerPython = Annotated[
     Path | None,
     typer.Option(

@@ -114,10 +114,21 @@ arena = Arena()
 """That of this process."""
 
 
-def empty(shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-    """A tensor yet to be written, contiguous."""
+def empty(
+    shape: tuple[int, ...],
+    dtype: torch.dtype = torch.float32,
+    strides: tuple[int, ...] | None = None,
+) -> Tensor:
+    """A tensor yet to be written.
+
+    Args:
+        strides: as torch's, without gaps; contiguous ones if there are none.
+    """
+    if strides is None:
+        strides = tuple(math.prod(shape[index + 1 :]) for index in range(len(shape)))
     size = math.prod(shape) * dtype.itemsize
     memory = arena.take(size) if size >= SMALLEST else None
     if memory is None:
-        return torch.empty(shape, dtype=dtype)
-    return memory.view(dtype).view(shape)
+        return torch.empty_strided(shape, strides, dtype=dtype)
+    # No view, which would keep what it is a view of.
+    return torch.empty(0, dtype=dtype).set_(memory.untyped_storage(), 0, shape, strides)

@@ -30,7 +30,8 @@ def address(tensor: Tensor | None) -> int:
 def empty_map(shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
     """[N, C, H, W] in channels_last, yet to be written."""
     images, channels, height, width = shape
-    return empty((images, height, width, channels), dtype).permute(0, 3, 1, 2)
+    row = channels * width
+    return empty((images, channels, height, width), dtype, (row * height, 1, row, channels))
 
 
 def channels_last(x: Tensor) -> Tensor:

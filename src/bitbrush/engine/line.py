@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..networks.handover import received
 from ..networks.taps import Network
 from .chain import Chain
 from .launch import channels_last
@@ -111,7 +112,7 @@ class _Walk(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
         arrived = {
-            tap: channels_last(gradient)
+            tap: channels_last(received(gradient))
             for tap, gradient in zip(ctx.wanted, gradients, strict=True)
             if gradient is not None
         }
