@@ -20,9 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from bitbrush.bench.tables import Table, kernel_tables, machine_line, paint_tables, step_tables
 
 CONTENT = Path("build/demo/coffee.png")
+WIDE = Path("build/demo/wide.png")
+"""The same with its upper and lower border cut off: 16:9, as screens are."""
+
 PEER = "$PEER_PYTHON"
 """What a document calls the interpreter of the others' environment."""
 
@@ -35,6 +40,7 @@ class Section:
         command: of `bitbrush bench`, without the words that depend on the machine.
         peers: whether others are compared with.
         paints: whether a CONTENT has to be named.
+        wide: whether that is to be 16:9.
         tables: what makes tables of its result.
     """
 
@@ -42,6 +48,7 @@ class Section:
     tables: Callable[[Mapping[str, Any]], Sequence[Table]]
     peers: bool = False
     paints: bool = False
+    wide: bool = False
 
     def words(self, threads: int, peer: str | None, content: str) -> list[str]:
         """The words of the command."""
@@ -59,7 +66,7 @@ SECTIONS = {
         "paint brushstrokes --size 512 --against float,vgg19", paint_tables, paints=True
     ),
     "paint-large": Section(
-        "paint brushstrokes --size 3840 --against none", paint_tables, paints=True
+        "paint brushstrokes --size 3840 --against none", paint_tables, paints=True, wide=True
     ),
 }
 
@@ -90,6 +97,16 @@ def section_body(section: Section, shown: Sequence[str], result: Mapping[str, An
     return "\n\n".join([*parts, *(table.markdown() for table in section.tables(result))])
 
 
+def _cut(content: Path) -> Path:
+    """The file of a picture's middle, as high as 9/16 of its width."""
+    with Image.open(content) as picture:
+        width, height = picture.width, picture.width * 9 // 16
+        top = max(picture.height - height, 0) // 2
+        WIDE.parent.mkdir(parents=True, exist_ok=True)
+        picture.crop((0, top, width, top + height)).save(WIDE)
+    return WIDE
+
+
 def _measured(words: Sequence[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", *words, "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -114,9 +131,10 @@ def main() -> None:
         more = []
         if given.repetitions is not None and not section.paints:
             more = ["--repetitions", str(given.repetitions)]
-        words = section.words(given.threads, given.peer_python, str(given.content)) + more
+        content = _cut(given.content) if section.wide else given.content
+        words = section.words(given.threads, given.peer_python, str(content)) + more
         # Absolute paths are those of one machine.
-        path = given.content.name if given.content.is_absolute() else str(given.content)
+        path = content.name if content.is_absolute() else str(content)
         shown = section.words(given.threads, given.peer_python and PEER, path) + more
         print(" ".join(shown), file=sys.stderr)
         try:

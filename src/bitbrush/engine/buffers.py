@@ -32,7 +32,12 @@ ROOM = 2**36
 
 
 class Arena:
-    """One stretch of addresses, parts of which are lent to tensors and come back with their end."""
+    """One stretch of addresses, parts of which are lent to tensors and come back with their end.
+
+    Attributes:
+        lent: bytes that are.
+        most: the most that were at a time; may be set.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -41,6 +46,7 @@ class Arena:
         """Stretches that are free, (first, behind the last), in order."""
         self._used = 0
         """Behind the highest byte that was ever lent."""
+        self.lent = self.most = 0
 
     def take(self, size: int) -> Tensor | None:
         """uint8 [size], yet to be written; None where there is no room for it."""
@@ -58,12 +64,15 @@ class Arena:
             else:
                 self._free[index] = (start + whole, stop)
             self._used = max(self._used, start + whole)
+            self.lent += whole
+            self.most = max(self.most, self.lent)
         array = np.frombuffer(self._block, np.uint8, size, start)
         weakref.finalize(array, self._return, start, start + whole).atexit = False
         return torch.from_numpy(array)
 
     def _return(self, start: int, stop: int) -> None:
         with self._lock:
+            self.lent -= stop - start
             index = bisect.bisect(self._free, (start, stop))
             if index < len(self._free) and self._free[index][0] == stop:
                 stop = self._free.pop(index)[1]
@@ -71,6 +80,13 @@ class Arena:
                 start = self._free.pop(index - 1)[0]
                 index -= 1
             self._free.insert(index, (start, stop))
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether a tensor's memory is lent from here."""
+        if self._block is None:
+            return False
+        start = np.frombuffer(self._block, np.uint8, 1).ctypes.data
+        return 0 <= tensor.data_ptr() - start < len(self._block)
 
     def clear(self) -> None:
         """Gives the memory behind what is lent back to the system: sizes are about to change."""

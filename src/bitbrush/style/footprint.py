@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 
+from ..engine.buffers import arena
+from ..networks.taps import Network
 from ..quantizers import image_estimator
-from .losses import ContentTerm, StyleTerm, Term, evaluate
+from .losses import ContentTerm, StyleTerm, Term
 from .statistics import PROJECTIONS
+from .tap_loss import tap_loss
 from .target import StyleTarget
 
 if TYPE_CHECKING:
     from .job import Job
 
-TRIALS = (64, 128)
-"""Sides in pixels of two trial pictures whose saved maps are counted. The difference is free of
-what does not grow with the picture, such as covariances."""
+TRIALS, PACKED_TRIALS = (64, 128), (192, 384)
+"""Sides in pixels of two trial pictures whose maps are counted. The difference is free of what does
+not grow with the picture, such as covariances. Of the packed engine only larger maps can be seen.
+"""
 
 SAVED = 1.25
-"""Peak of a step over what its graph keeps: gradients and workspaces that live for a moment."""
+"""Peak of a step over what torch's graph keeps: gradients and workspaces that live for a moment."""
+
+GAPS = 1.2
+"""Memory of the packed engine's arena over what is lent of it at a time."""
 
 TAPS = 2
 """Copies of the taps besides: their gradients, and the content's and styles' own."""
@@ -33,27 +41,26 @@ class Footprint:
     """Bytes for each pixel of the picture that the network is fed.
 
     Attributes:
-        saved: kept by the graph of one step.
+        step: at the highest point of a step.
+        look: the same without a gradient.
         taps: of the taps' values.
-        largest: of the largest single map.
-        moment: that the statistic needs for a moment besides.
     """
 
-    saved: float
+    step: float
+    look: float
     taps: float
-    largest: float
-    moment: float
 
     @property
-    def step(self) -> float:
-        """At the highest point of a step."""
-        return SAVED * self.saved + TAPS * self.taps + self.moment
+    def tile(self) -> float:
+        """Of a tile: at the highest point of its step, where gradients lie beside the taps."""
+        return self.step + self.taps
 
 
 def footprint(job: Job) -> Footprint:
     """Measured by running network and losses once on each of two small pictures."""
     smallest = max((job.network.taps[tap].smallest for tap in job.taps()), default=1)
-    sides = [max(side, side // TRIALS[0] * smallest) for side in TRIALS]
+    trials = PACKED_TRIALS if job.network.engine == "packed" else TRIALS
+    sides = [max(side, side // trials[0] * smallest) for side in trials]
     small, large = (_trial(job, side) for side in sides)
     pixels = sides[1] ** 2 - sides[0] ** 2
     costs = zip(dataclasses.astuple(large), dataclasses.astuple(small), strict=True)
@@ -62,40 +69,76 @@ def footprint(job: Job) -> Footprint:
 
 def _trial(job: Job, side: int) -> Footprint:
     """The same in bytes, for a picture of side x side pixels."""
-    seen: dict[int, int] = {}
-    maps: set[int] = set()
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        if tensor.dim() == 4:
-            maps.add(storage.data_ptr())
-        return tensor
-
-    settings, network = job.settings, job.network
-    fixed = {p.untyped_storage().data_ptr() for p in [*network.parameters(), *network.buffers()]}
+    network, statistic = job.network, job.settings.statistic
     random = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, side, side, generator=random).to(network.mean.device)
-    with (
-        image_estimator(None),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
-        picture.requires_grad_(True)
+    with image_estimator(None), torch.no_grad(), _Counter(network) as looking:
         features = network(picture, job.taps()) if job.taps() else {}
-        terms: list[Term] = [
-            ContentTerm.of(tap, 1.0, features[tap].detach()) for tap in job.content_taps()
-        ]
-        for tap in job.style_taps():
-            terms.append(StyleTerm(tap, 1.0, StyleTarget(features[tap], settings.statistic)))
-        if terms:
-            evaluate(terms, features, random)
-    own = {pointer: size for pointer, size in seen.items() if pointer not in fixed}
+    terms: dict[str, list[Term]] = {tap: [] for tap in features}
+    for tap in job.content_taps():
+        terms[tap].append(ContentTerm.of(tap, 1.0, features[tap]))
+    for tap in job.style_taps():
+        terms[tap].append(StyleTerm(tap, 1.0, StyleTarget(features[tap], statistic)))
+    taps = sum(value.numel() * 4 for value in features.values())
+    # Where gradients take the place of maps, the content's own are all there is besides.
+    content = sum(features[tap].numel() * 4 for tap in job.content_taps())
+    copies = TAPS * taps if network.keeps_taps else content
     positions = max((value[0, 0].numel() for value in features.values()), default=0)
+    largest = max((value.numel() * 4 for value in features.values()), default=0)
+    features.clear()
+    picture.requires_grad_(True)
+    with image_estimator(None), _Counter(network) as painting:
+        features = network(picture, list(terms)) if terms else {}
+        overwrite = not network.keeps_taps
+        losses = [
+            tap_loss(features.pop(tap), own, random, {}, overwrite=overwrite)
+            for tap, own in terms.items()
+        ]
+        if losses:
+            torch.autograd.grad(torch.stack(losses).sum(), picture)
     # Projections and their sorting, of this picture and of the style.
-    sliced = settings.statistic == "sliced-wasserstein" and bool(job.style_taps())
+    sliced = statistic == "sliced-wasserstein" and bool(job.style_taps())
+    moment = 3 * PROJECTIONS * 4 * positions if sliced else 0.0
+    largest = max(painting.largest, largest)
     return Footprint(
-        saved=sum(own.values()),
-        taps=sum(value.numel() * 4 for value in features.values()),
-        largest=max((own[pointer] for pointer in maps & own.keys()), default=0),
-        moment=3 * PROJECTIONS * 4 * positions if sliced else 0.0,
+        step=SAVED * painting.saved + GAPS * painting.lent + copies + moment,
+        look=max(taps + 2 * largest, GAPS * looking.lent),
+        taps=taps,
     )
+
+
+class _Counter:
+    """Counts what a network keeps and takes in the meantime.
+
+    Attributes:
+        saved: bytes that torch's graph keeps.
+        largest: of these, those of the largest map.
+        lent: bytes of the packed engine's arena, at the most.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.saved = self.largest = self.lent = 0
+        self._fixed = {
+            value.untyped_storage().data_ptr()
+            for value in [*network.parameters(), *network.buffers()]
+        }
+        self._hooks = saved_tensors_hooks(self._keep, lambda tensor: tensor)
+
+    def __enter__(self) -> _Counter:
+        self._before = arena.lent
+        arena.most = arena.lent
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.__exit__(*error)
+        self.lent = arena.most - self._before
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._fixed and not arena.holds(tensor):
+            self._fixed.add(storage.data_ptr())
+            self.saved += storage.nbytes()
+            if tensor.dim() == 4:
+                self.largest = max(self.largest, storage.nbytes())
+        return tensor

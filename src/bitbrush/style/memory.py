@@ -64,7 +64,8 @@ def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
     height, width = fitted(job.content.shape[-2], job.content.shape[-1], edge)
     copies = PICTURES + (LBFGS_PICTURES if settings.optimizer == "lbfgs" else 0)
     seen = _seen(height, width, settings, settings.roll)
-    step = cost.step * _at_once(job, *seen) + _scaled(job, *seen)
+    each = cost.tile if job.tiles(*seen) else cost.step
+    step = each * _at_once(job, *seen) + _scaled(job, *seen)
     pictures = PIXEL * height * width
     styles = _styles(job, cost, edge, size)
     return max(copies * pictures + max(step, SPARE * pictures), EARLY * pictures + styles)
@@ -81,7 +82,7 @@ def _styles(job: Job, cost: Footprint, edge: int, size: int) -> float:
     for style in job.styles:
         height, width = fitted(style.shape[-2], style.shape[-1], long_edge)
         part = _at_once(job, *_seen(height, width, settings, 0))
-        looking = (cost.taps + 2 * cost.largest + SEEN_PICTURES * PIXEL) * part
+        looking = (cost.look + SEEN_PICTURES * PIXEL) * part
         largest = max(largest, STYLE_PICTURES * PIXEL * height * width + looking)
     return largest
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..engine.buffers import arena
 from ..networks.taps import Network
 from .allocator import return_freed_memory
 from .job import Job
@@ -110,6 +111,8 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
     tiles = job.tiles(*view.size(scale.height, scale.width))
     terms = job.style_terms(scale)
     weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
+    # Maps of another size have been here before.
+    arena.clear()
     if tiles:
         return_freed_memory()
         return TiledObjective(job.network, tiles, terms, content, weights)

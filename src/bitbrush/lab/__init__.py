@@ -1,0 +1,1 @@
+"""Experiments on top of painting: judging, comparing, searching."""

@@ -1,0 +1,103 @@
+"""Style distance at equal content distance: the number that two networks are compared by.
+
+Which network keeps more of the content is a matter of the content weight. So each paints a pair
+with several, which gives a frontier: the style distance that it reaches for each content distance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from .judge import Distances
+
+POINTS = 5
+"""Content distances, spread over the overlap of two frontiers, that they are compared at."""
+
+DRAWS, LEVEL = 10_000, 0.95
+"""Of the bootstrap, and the share of its means that an interval holds."""
+
+WIDE = 1.15
+"""Highest over lowest content distance of an overlap that says something."""
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Style distance against content distance.
+
+    Attributes:
+        points: in order of content distance, each with less style distance than those before.
+    """
+
+    points: tuple[Distances, ...]
+
+    @classmethod
+    def of(cls, found: Sequence[Distances]) -> Frontier:
+        """Of paintings with several content weights; what another beats in both is left out."""
+        points: list[Distances] = []
+        for each in sorted(found, key=lambda point: (point.content, point.style)):
+            if not points or each.style < points[-1].style:
+                points.append(each)
+        return cls(tuple(points))
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The lowest and the highest content distance."""
+        return self.points[0].content, self.points[-1].content
+
+    def style_at(self, content: float) -> float:
+        """Style distance at a content distance within reach; a power law between two points."""
+        logs = [(math.log(p.content), math.log(p.style)) for p in self.points]
+        return float(math.exp(np.interp(math.log(content), *zip(*logs, strict=True))))
+
+
+def overlap(one: Frontier, other: Frontier) -> tuple[float, float] | None:
+    """Content distances that both reach, lowest and highest; None if they are next to none."""
+    low = max(one.reach[0], other.reach[0])
+    high = min(one.reach[1], other.reach[1])
+    return (low, high) if high >= WIDE * low else None
+
+
+def ratio(one: Frontier, other: Frontier) -> float:
+    """Mean over POINTS content distances of the one's style distance over the other's.
+
+    Raises:
+        InputError: they do not overlap; paint with more content weights.
+    """
+    both = overlap(one, other)
+    if both is None:
+        raise InputError("two frontiers do not overlap; paint with more content weights")
+    places = np.geomspace(*both, POINTS)
+    # The ends may lie beyond a frontier by a rounding error.
+    places = np.clip(places, *both)
+    return float(np.mean([one.style_at(place) / other.style_at(place) for place in places]))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ratios over pairs.
+
+    Attributes:
+        mean: their geometric mean.
+        low, high: its 95 % interval, by bootstrap over pairs.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def compared(ratios: Sequence[float], seed: int = 0) -> Comparison:
+    """The geometric mean of ratios, one for each pair, and how sure it is.
+
+    Source: Efron 1979, percentile bootstrap.
+    """
+    logs = np.log(np.asarray(ratios, dtype=float))
+    draws = np.random.default_rng(seed).integers(0, len(logs), (DRAWS, len(logs)))
+    means = logs[draws].mean(1)
+    low, high = np.quantile(means, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Comparison(*(float(math.exp(value)) for value in (logs.mean(), low, high)))

@@ -1,0 +1,75 @@
+"""Memory that maps are lent from, and give back."""
+
+from __future__ import annotations
+
+import torch
+
+from bitbrush.engine.buffers import ALIGNED, Arena, arena, empty
+
+BIG = (256, 256)
+
+
+def test_what_comes_back_is_lent_again() -> None:
+    own = Arena()
+    first, second = own.take(2 * ALIGNED), own.take(ALIGNED)
+    assert first is not None and second is not None
+    assert own.lent == own.most == 3 * ALIGNED
+    place = first.data_ptr()
+    first.fill_(1)
+    second.fill_(2)
+    assert own.holds(first) and not own.holds(torch.zeros(3))
+    del first
+    assert own.lent == ALIGNED and own.most == 3 * ALIGNED
+    again = own.take(100)
+    assert again is not None and again.data_ptr() == place and again.shape == (100,)
+    assert bool((second == 2).all())
+
+
+def test_neighbours_that_come_back_become_one_stretch() -> None:
+    own = Arena()
+    parts = [own.take(ALIGNED) for _ in range(3)]
+    last = own.take(ALIGNED)
+    place = parts[0].data_ptr()  # type: ignore[union-attr]
+    for index in (0, 2, 1):
+        parts[index] = None
+    whole = own.take(3 * ALIGNED)
+    assert whole is not None and whole.data_ptr() == place
+    assert last is not None
+
+
+def test_a_view_keeps_what_it_is_of() -> None:
+    own = Arena()
+    memory = own.take(ALIGNED)
+    assert memory is not None
+    view = memory[10:20].view(2, 5)
+    del memory
+    assert own.lent == ALIGNED
+    del view
+    assert own.lent == 0
+
+
+def test_what_is_given_back_to_the_system_is_nobody_s() -> None:
+    own = Arena()
+    kept, gone = own.take(ALIGNED), own.take(ALIGNED)
+    assert kept is not None and gone is not None
+    kept.fill_(7)
+    gone.fill_(7)
+    del gone
+    own.clear()
+    assert bool((kept == 7).all())
+
+
+def test_without_room_there_is_none(monkeypatch) -> None:
+    monkeypatch.setattr("bitbrush.engine.buffers._memory", lambda: 2**20)
+    own = Arena()
+    assert own.take(2**21) is None
+    assert own.take(2**19) is not None
+
+
+def test_large_tensors_lie_in_it_and_small_ones_do_not() -> None:
+    large, small = empty(BIG), empty((3, 5), torch.int64)
+    assert arena.holds(large) and not arena.holds(small)
+    assert large.shape == BIG and large.is_contiguous() and large._base is None
+    assert small.dtype == torch.int64 and small.stride() == (5, 1)
+    turned = empty(BIG, torch.bfloat16, (1, 256))
+    assert turned.stride() == (1, 256) and turned.dtype == torch.bfloat16
