@@ -54,11 +54,15 @@ class Arena:
         with self._lock:
             if self._block is None:
                 self._open()
-            for index, (start, stop) in enumerate(self._free):  # noqa: B007
-                if stop - start >= whole:
-                    break
-            else:
+            fitting = [
+                (stop - start, index)
+                for index, (start, stop) in enumerate(self._free)
+                if stop - start >= whole
+            ]
+            if not fitting:
                 return None
+            _, index = min(fitting)
+            start, stop = self._free[index]
             if stop - start == whole:
                 del self._free[index]
             else:

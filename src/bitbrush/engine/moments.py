@@ -26,7 +26,8 @@ GAP = 64
 """Bytes between rows that would otherwise lie a power of 2 apart."""
 
 MOMENT_FIELDS = (
-    "chunks parts positions channels values shift sums products workspace workspace_bytes room"
+    "chunks parts positions width row_bytes channels values shift sums products "
+    "workspace workspace_bytes room"
 )
 
 
@@ -53,10 +54,11 @@ def products_of_channels(arguments: Any) -> None:
         matrix = record.products + part * 4 * room * room + FLOATS * column
         vectors = (min(BLOCK, channels - BLOCK * column) + LANES - 1) // LANES
         simd.clear(total)
+        left = first % record.width
+        source = record.values + first // record.width * record.row_bytes + 4 * channels * left
         for start in range(first, last, POSITIONS):
             count = min(POSITIONS, last - start)
             for position in range(count):
-                source = record.values + 4 * (start + position) * channels
                 target = centred + position * step
                 for block in range(column + 1):
                     valid = min(BLOCK, channels - BLOCK * block)
@@ -66,15 +68,20 @@ def products_of_channels(arguments: Any) -> None:
                     load_block(source + FLOATS * block, own, valid)
                     simd.subtract(own, record.shift + FLOATS * block)
                 simd.add(total, target + FLOATS * column)
+                source += 4 * channels
+                left += 1
+                if left == record.width:
+                    left = 0
+                    source += record.row_bytes - 4 * channels * record.width
             right = centred + FLOATS * column
             for row in range(0, min(BLOCK * (column + 1), channels), TILE):
-                left, result = centred + 4 * row, matrix + 4 * room * row
+                begin, result = centred + 4 * row, matrix + 4 * room * row
                 # In the block of the diagonal, what lies before it is left out.
                 skip = max(row - BLOCK * column, 0) // LANES
                 far = 4 * LANES * skip
                 products_simd.add_products(
                     vectors - skip,
-                    left,
+                    begin,
                     4,
                     step,
                     right + far,
@@ -135,39 +142,43 @@ PRODUCTS = Kernel(products_of_channels, MOMENT_FIELDS)
 FINISH = Kernel(finish_moments, FINISH_FIELDS)
 
 
-SAMPLE = 64
-"""Positions whose mean the products are taken around, which keeps large means out of them."""
+SAMPLE = 8
+"""Rows, and columns, of positions whose mean the products are taken around, which keeps large means
+out of them."""
 
 
 def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean [C] and covariance [C, C] of the channels of a map.
 
     Args:
-        features: float32 [1, C, H, W] in channels_last, on the CPU.
+        features: float32 [1, C, H, W] on the CPU, in channels_last or cut out of such a map.
     """
-    channels, positions = features.shape[1], features.shape[2] * features.shape[3]
+    channels, height, width = features.shape[1:]
+    positions = height * width
     threads, blocks = torch.get_num_threads(), blocks_of(channels)
     room = BLOCK * blocks
-    flat = features.permute(0, 2, 3, 1).reshape(positions, channels)
-    shift = flat.new_zeros(room)
-    shift[:channels] = flat[:: -(-positions // SAMPLE)].mean(0)
+    sample = features[0, :, :: -(-height // SAMPLE), :: -(-width // SAMPLE)]
+    shift = features.new_zeros(room)
+    shift[:channels] = sample.mean((1, 2))
     parts = max(1, min(CHUNKS * threads // blocks, positions // POSITIONS))
-    sums, products = flat.new_empty(parts, room), flat.new_zeros(parts, room, room)
+    sums, products = features.new_empty(parts, room), features.new_zeros(parts, room, room)
     work = workspace(POSITIONS * (4 * room + GAP))
     PRODUCTS(
         threads,
         chunks=parts * blocks,
         parts=parts,
         positions=positions,
+        width=width,
+        row_bytes=4 * features.stride(2),
         channels=channels,
-        values=address(flat),
+        values=address(features),
         shift=address(shift),
         sums=address(sums),
         products=address(products),
         **work.arguments(),
         room=room,
     )
-    mean, matrix = flat.new_empty(channels), flat.new_empty(channels, channels)
+    mean, matrix = features.new_empty(channels), features.new_empty(channels, channels)
     bands = -(-channels // LANES)
     FINISH(
         threads,

@@ -104,7 +104,7 @@ def spectrum(picture: Tensor) -> Tensor:
     hann = torch.hann_window(WINDOW, periodic=True)
     window = hann[:, None] * hann[None]
     parts = (parts - parts.mean((2, 3), keepdim=True)) * window
-    power = torch.fft.fft2(parts).abs().square().mean(0)
+    power: Tensor = torch.fft.fft2(parts).abs().square().mean(0)
     return power / (WINDOW**2 * window.square().sum())
 
 
@@ -160,7 +160,7 @@ def border_contrast(picture: Tensor) -> float:
     found = []
     for turned in (picture, picture.flip(2), picture.mT, picture.mT.flip(2)):
         strip = turned[..., : FRAME * (BANDS + 1), :].float()
-        bands = strip.unflatten(2, (BANDS + 1, FRAME)).mean(3)
+        bands = strip.reshape(1, 3, BANDS + 1, FRAME, -1).mean(3)
         steps = (bands[:, :, 1:] - bands[:, :, :-1]).square().mean((0, 1, 3))
         found.append(steps)
     outer, *inner = torch.stack(found).sum(0).tolist()

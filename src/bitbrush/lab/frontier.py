@@ -51,8 +51,8 @@ class Frontier:
 
     def style_at(self, content: float) -> float:
         """Style distance at a content distance within reach; a power law between two points."""
-        logs = [(math.log(p.content), math.log(p.style)) for p in self.points]
-        return float(math.exp(np.interp(math.log(content), *zip(*logs, strict=True))))
+        contents, styles = np.log([(point.content, point.style) for point in self.points]).T
+        return math.exp(np.interp(math.log(content), contents, styles))
 
 
 def overlap(one: Frontier, other: Frontier) -> tuple[float, float] | None:

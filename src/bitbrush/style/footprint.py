@@ -29,8 +29,9 @@ not grow with the picture, such as covariances. Of the packed engine only larger
 SAVED = 1.25
 """Peak of a step over what torch's graph keeps: gradients and workspaces that live for a moment."""
 
-GAPS = 1.2
-"""Memory of the packed engine's arena over what is lent of it at a time."""
+GAPS, GRAPH = 1.2, 2.0
+"""Memory of the packed engine's arena over what is lent of it at a time; and all that there is
+besides, where torch's graph runs through a packed network and adds up gradients of its own."""
 
 TAPS = 2
 """Copies of the taps besides: their gradients, and the content's and styles' own."""
@@ -43,17 +44,10 @@ class Footprint:
     Attributes:
         step: at the highest point of a step.
         look: the same without a gradient.
-        taps: of the taps' values.
     """
 
     step: float
     look: float
-    taps: float
-
-    @property
-    def tile(self) -> float:
-        """Of a tile: at the highest point of its step, where gradients lie beside the taps."""
-        return self.step + self.taps
 
 
 def footprint(job: Job) -> Footprint:
@@ -100,10 +94,10 @@ def _trial(job: Job, side: int) -> Footprint:
     sliced = statistic == "sliced-wasserstein" and bool(job.style_taps())
     moment = 3 * PROJECTIONS * 4 * positions if sliced else 0.0
     largest = max(painting.largest, largest)
+    lent = GRAPH if network.keeps_taps else GAPS
     return Footprint(
-        step=SAVED * painting.saved + GAPS * painting.lent + copies + moment,
+        step=SAVED * painting.saved + lent * painting.lent + copies + moment,
         look=max(taps + 2 * largest, GAPS * looking.lent),
-        taps=taps,
     )
 
 

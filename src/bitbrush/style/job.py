@@ -127,7 +127,7 @@ class Job:
         pixels = height * width
         if pixels <= SMALL or pixels * self.footprint.step <= WHOLE:
             return None
-        limit = min(LARGEST_TILE, TILE / self.footprint.tile)
+        limit = min(LARGEST_TILE, TILE / self.footprint.step)
         return plan(height, width, taps, self.network.multiple, limit)
 
     @cached_property

@@ -35,6 +35,9 @@ SEEN_PICTURES = 3
 PROCESS = 370e6
 """Bytes of a process that has loaded torch and everything else, before it paints."""
 
+COMPILER = 100e6
+"""Bytes more where Numba and its kernels have been loaded."""
+
 PIXEL = 12
 """Bytes of a pixel: three floats."""
 
@@ -55,7 +58,8 @@ def _peak(job: Job, cost: Footprint, size: int) -> float:
     edges = [size]
     while edges[-1] / 2 >= job.settings.min_size:
         edges.append(round(edges[-1] / 2))
-    return PROCESS + weights + sources + max(_scale(job, cost, edge, size) for edge in edges)
+    process = PROCESS + (COMPILER if job.network.engine == "packed" else 0)
+    return process + weights + sources + max(_scale(job, cost, edge, size) for edge in edges)
 
 
 def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
@@ -64,8 +68,7 @@ def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
     height, width = fitted(job.content.shape[-2], job.content.shape[-1], edge)
     copies = PICTURES + (LBFGS_PICTURES if settings.optimizer == "lbfgs" else 0)
     seen = _seen(height, width, settings, settings.roll)
-    each = cost.tile if job.tiles(*seen) else cost.step
-    step = each * _at_once(job, *seen) + _scaled(job, *seen)
+    step = cost.step * _at_once(job, *seen) + _scaled(job, *seen)
     pictures = PIXEL * height * width
     styles = _styles(job, cost, edge, size)
     return max(copies * pictures + max(step, SPARE * pictures), EARLY * pictures + styles)

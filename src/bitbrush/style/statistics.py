@@ -118,14 +118,22 @@ def _moments_of(features: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _has_kernels(features: Tensor) -> bool:
-    """Whether our own kernels are for such a map: they take less than half of torch's time."""
+    """Whether our own kernels are for such a map: they take less than half of torch's time.
+
+    Its channels lie together, as in channels_last and what is cut out of such maps.
+    """
+    channels = features.shape[1]
     return (
         features.device.type == "cpu"
         and features.dtype == torch.float32
-        and features.is_contiguous(memory_format=torch.channels_last)
-        and features.shape[1] >= NARROW
+        and features.stride(1) == 1
+        and features.stride(3) == channels >= NARROW
         and find_spec("numba") is not None
     )
+
+
+def _is_whole(features: Tensor) -> bool:
+    return features.is_contiguous(memory_format=torch.channels_last)
 
 
 def write_gradient(
@@ -153,7 +161,7 @@ def write_gradient(
     both = of_matrix * (2 * share)
     if slope:
         both.diagonal().add_(slope)
-    if _has_kernels(features) and _has_kernels(result):
+    if _has_kernels(features) and _is_whole(features) and _is_whole(result):
         from ..engine.products import Matrix
 
         Matrix.of(both, constant, half).apply(features, result)

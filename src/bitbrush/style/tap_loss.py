@@ -8,6 +8,7 @@ and where nobody else keeps it, its gradient takes its place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -64,6 +65,52 @@ def of_moments(
     return parts, of_mean, of_matrix
 
 
+@dataclass(frozen=True)
+class Slopes:
+    """Gradients of a loss to the mean and covariance of a map.
+
+    Attributes:
+        moments: of the whole map.
+        of_mean: [C]; of_matrix: [C, C].
+    """
+
+    moments: Moments
+    of_mean: Tensor
+    of_matrix: Tensor
+
+
+def write_slopes(
+    result: Tensor,
+    features: Tensor,
+    style: Slopes | None,
+    contents: Sequence[ContentTerm],
+    half: bool,
+    own: tuple[slice, ...] = (),
+) -> None:
+    """The gradient to a map of the terms of its moments and its contents.
+
+    Args:
+        result: written to, of the features' shape; it may be the features themselves.
+        style: None where no style counts.
+        contents: with targets of the own part's shape.
+        half: whether bfloat16 will do.
+        own: index of the part of a tile's map that counts; elsewhere the gradient is 0.
+    """
+    slopes = [term.slope(features[own]) for term in contents]
+    if style is None:
+        torch.mul(features, sum(slopes), out=result)
+    else:
+        write_gradient(
+            result, features, style.moments, style.of_mean, style.of_matrix, sum(slopes), half
+        )
+    for term, slope in zip(contents, slopes, strict=True):
+        result[own].sub_(term.target, alpha=slope)
+    for axis, part in enumerate(own):
+        first, last, _ = part.indices(result.shape[axis])
+        result.narrow(axis, 0, first).zero_()
+        result.narrow(axis, last, result.shape[axis] - last).zero_()
+
+
 class _TapLoss(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -80,13 +127,13 @@ class _TapLoss(torch.autograd.Function):
         contents = [term for term in terms if isinstance(term, ContentTerm)]
         others = [term for term in terms if term not in (*styles, *contents)]
         losses: list[float] = []
-        ctx.moments = None
+        ctx.of_style = None
         if styles:
             moments = channel_statistics(features)
             found, of_mean, of_matrix = of_moments(styles, moments)
             losses.extend(found.values())
             summed(parts, found)
-            ctx.moments = (moments, of_mean, of_matrix)
+            ctx.of_style = Slopes(moments, of_mean, of_matrix)
         if contents:
             _, found = evaluate(contents, {tap: features}, random)
             losses.extend(found.values())
@@ -107,14 +154,7 @@ class _TapLoss(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (features,) = ctx.saved_tensors
         result: Tensor = features if ctx.overwrite else torch.empty_like(features)
-        slope = sum(term.slope(features) for term in ctx.contents)
-        if ctx.moments is None:
-            torch.mul(features, slope, out=result)
-        else:
-            moments, of_mean, of_matrix = ctx.moments
-            write_gradient(result, features, moments, of_mean, of_matrix, slope, ctx.half)
-        for term in ctx.contents:
-            result.sub_(term.target, alpha=term.slope(features))
+        write_slopes(result, features, ctx.of_style, ctx.contents, ctx.half)
         if ctx.of_others is not None:
             result += ctx.of_others
         # A loss is a sum, and so its parts have a gradient of 1; others are for the sake of order.

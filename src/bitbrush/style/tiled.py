@@ -15,6 +15,8 @@ from types import EllipsisType
 import torch
 from torch import Tensor
 
+from ..engine.buffers import arena
+from ..networks.handover import give_away
 from ..networks.taps import Network
 from .losses import (
     IMAGE,
@@ -26,8 +28,8 @@ from .losses import (
     grouped,
     summed,
 )
-from .statistics import Moments, channel_statistics, merged, write_gradient
-from .tap_loss import of_moments
+from .statistics import Moments, channel_statistics, merged
+from .tap_loss import Slopes, of_moments, write_slopes
 from .tiles import Tile
 from .views import View
 
@@ -115,16 +117,19 @@ class TiledObjective:
             self.content_moments = moments_in_tiles(
                 self.network, surface, self.content_weights, self.tiles
             )
+            arena.clear()
 
     def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         # What looks at the picture itself comes first: its workspaces are gone before the tiles.
         gradient, parts = self._of_image_terms(image, random)
-        moments, gradients, of_style = self._of_style_terms(image, random)
+        gradients, of_style = self._of_style_terms(image)
         leaf = image.detach().requires_grad_(self.view.scale != 1)
         with torch.enable_grad():
             surface = Surface(leaf, self.view)
         onto = gradient if surface.picture is leaf else torch.zeros_like(surface.picture)
-        of_content = self._add_gradient(onto, surface, moments, gradients, random)
+        of_content = self._add_gradient(onto, surface, gradients, random)
+        # Nor are the tiles' maps there when blur and optimiser want their room.
+        arena.clear()
         if surface.picture is not leaf:
             gradient += torch.autograd.grad(surface.picture, leaf, onto)[0]
         return gradient, of_style | parts | of_content
@@ -140,57 +145,54 @@ class TiledObjective:
             (gradient,) = torch.autograd.grad(loss, leaf)
         return gradient, parts
 
-    def _of_style_terms(
-        self, image: Tensor, random: torch.Generator
-    ) -> tuple[dict[str, Moments], dict[str, tuple[Tensor, Tensor]], dict[str, float]]:
-        """The picture's moments by tap, the loss's gradients to them, and its parts."""
+    def _of_style_terms(self, image: Tensor) -> tuple[dict[str, Slopes], dict[str, float]]:
+        """The loss's gradients to the picture's moments, by tap, and its parts."""
         if not self.style_terms:
-            return {}, {}, {}
+            return {}, {}
         taps = dict.fromkeys(term.tap for term in self.style_terms)
         moments = moments_in_tiles(self.network, Surface(image, self.view), taps, self.tiles)
         gradients, parts = {}, dict[str, float]()
         by_tap: dict[str, list[StyleTerm]] = grouped(self.style_terms)
         for tap, terms in by_tap.items():
             found, of_mean, of_matrix = of_moments(terms, moments[tap])
-            gradients[tap] = (of_mean, of_matrix)
+            gradients[tap] = Slopes(moments[tap], of_mean, of_matrix)
             summed(parts, found)
-        return moments, gradients, parts
+        return gradients, parts
 
     def _add_gradient(
         self,
         onto: Tensor,
         surface: Surface,
-        moments: Mapping[str, Moments],
-        gradients: Mapping[str, tuple[Tensor, Tensor]],
+        gradients: Mapping[str, Slopes],
         random: torch.Generator,
     ) -> dict[str, float]:
         """Adds the gradient to the surface's picture, and returns the content's parts."""
-        taps = dict.fromkeys([*moments, *self.content_weights])
+        taps = dict.fromkeys([*gradients, *self.content_weights])
         content = Surface(self.content, self.view)
         parts: dict[str, float] = {}
-        half = self.network.precision != "float32"
+        network, half = self.network, self.network.precision != "float32"
         for tile in self.tiles:
             terms = self._content_terms(content, tile)
             area, rows, columns = surface.cut(tile)
             leaf = surface.picture[area].detach().requires_grad_(True)
             with torch.enable_grad():
                 seen = leaf.index_select(2, rows).index_select(3, columns)
-                features = self.network(seen, taps)
-            into = {}
+                features = network(seen, taps)
+            slopes = {}
             for tap, value in features.items():
-                # The halo's part stays 0. Cut by hand, since autograd would lose the layout.
-                into[tap] = torch.zeros_like(value)
-                index = tile.own(self.network.taps[tap].stride)
-                own, target = value.detach()[index], into[tap][index]
-                if tap in moments:
-                    write_gradient(target, own, moments[tap], *gradients[tap], half=half)
+                own = tile.own(network.taps[tap].stride)
+                values, contents = value.detach(), []
                 if tap in terms:
-                    own.requires_grad_(True)
-                    with torch.enable_grad():
-                        loss, found = evaluate([terms.pop(tap)], {tap: own}, random)
-                        target += torch.autograd.grad(loss, own)[0]
+                    contents.append(terms.pop(tap))
+                    _, found = evaluate(contents, {tap: values[own]}, random)
                     summed(parts, found)
-            onto[area] += torch.autograd.grad(list(features.values()), leaf, list(into.values()))[0]
+                result = torch.empty_like(values) if network.keeps_taps else give_away(values)
+                write_slopes(result, values, gradients.get(tap), contents, half, own)
+                slopes[tap] = result
+            (own_gradient,) = torch.autograd.grad(
+                list(features.values()), leaf, list(slopes.values())
+            )
+            onto[area] += own_gradient
         return parts
 
     @torch.no_grad()
