@@ -29,9 +29,12 @@ not grow with the picture, such as covariances. Of the packed engine only larger
 SAVED = 1.25
 """Peak of a step over what torch's graph keeps: gradients and workspaces that live for a moment."""
 
-GAPS, GRAPH = 1.2, 2.0
-"""Memory of the packed engine's arena over what is lent of it at a time; and all that there is
-besides, where torch's graph runs through a packed network and adds up gradients of its own."""
+GAPS = 1.2
+"""Memory of the packed engine's arena over what is lent of it at a time."""
+
+UNSEEN = 2.2
+"""What a packed network takes over what is seen of it, where torch's graph runs through it: its
+functions keep bits and pass on maps of their own, which torch does not tell of."""
 
 TAPS = 2
 """Copies of the taps besides: their gradients, and the content's and styles' own."""
@@ -94,9 +97,9 @@ def _trial(job: Job, side: int) -> Footprint:
     sliced = statistic == "sliced-wasserstein" and bool(job.style_taps())
     moment = 3 * PROJECTIONS * 4 * positions if sliced else 0.0
     largest = max(painting.largest, largest)
-    lent = GRAPH if network.keeps_taps else GAPS
+    unseen = UNSEEN if network.engine == "packed" and network.keeps_taps else 1.0
     return Footprint(
-        step=SAVED * painting.saved + lent * painting.lent + copies + moment,
+        step=unseen * (SAVED * painting.saved + GAPS * painting.lent + copies) + moment,
         look=max(taps + 2 * largest, GAPS * looking.lent),
     )
 
