@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .lab.evaluate import Evaluation as Evaluation
+    from .lab.evaluate import evaluate as evaluate
     from .style.paint import Painting as Painting
     from .style.paint import paint as paint
     from .weights.loading import load_network as load_network
@@ -16,6 +18,8 @@ _HOMES = {
     "paint": "style.paint",
     "Painting": "style.paint",
     "load_network": "weights.loading",
+    "evaluate": "lab.evaluate",
+    "Evaluation": "lab.evaluate",
 }
 """Where each public name lives. They are imported on first use, since torch takes a second."""
 

@@ -14,11 +14,15 @@ from ..networks.taps import Network
 from ..style.defaults import DEFAULTS
 from ..style.scales import fitted
 from ..style.settings import parse_taps
-from ..style.statistics import TINY, Moments, channel_statistics
+from ..style.statistics import Moments, channel_statistics
 from ..weights.loading import load_network
 
 SQUEEZENET = "squeezenet"
 """The usual judge. The default network is neither painted nor trained with it."""
+
+NOTHING = 1e-30
+"""What distances are relative to where content and style, or a content's positions, are the same.
+Features of any scale are squared, so it is small."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,11 @@ class Case:
             raise InputError("a painting is judged at the size it was announced with")
         found = self.judge.statistics(painting)
         style = fmean(
-            _square(found[tap], self._of_style[tap]) / max(self._apart[tap], TINY) for tap in found
+            _square(found[tap], self._of_style[tap]) / max(self._apart[tap], NOTHING)
+            for tap in found
         )
         difference = (self.judge.content(painting) - self._map).square().sum()
-        return Distances(style, float(difference) / max(self._spread, TINY))
+        return Distances(style, float(difference) / max(self._spread, NOTHING))
 
 
 def _square(one: Moments, other: Moments) -> float:
