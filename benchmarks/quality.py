@@ -1,0 +1,201 @@
+"""Style distance at equal content distance: two contestants on the same pairs, by one judge.
+
+    python benchmarks/quality.py IMAGES -o FOLDER quickbrush vgg19-16x
+    python benchmarks/quality.py IMAGES -o FOLDER --set tuning "quickbrush --roll 0" quickbrush
+
+A contestant is a network's name with any options of `bitbrush paint`. IMAGES holds the folders
+`content` and `style` with the pictures that the list of pairs names. Every painting is made in a
+process of its own and kept in FOLDER with what it took; one that is there is not painted again, so
+an interrupted run continues. Written at the end: FOLDER/quality.json, plot.png and sheet.jpg.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bitbrush.cli.progress import progress
+from bitbrush.images import read_image, write_image
+from bitbrush.lab.artefacts import artefacts
+from bitbrush.lab.frontier import Frontier, compared, overlap, ratio
+from bitbrush.lab.judge import Case, Distances, Judge
+from bitbrush.lab.pairs import Pair, PairSets
+from bitbrush.lab.plot import plot_distances
+from bitbrush.lab.sheet import contact_sheet
+from bitbrush.lab.widening import WEIGHTS, frontiers
+
+PAIRS = Path(__file__).parent / "pairs.json"
+SHOWN = 0.2
+"""Content weight of the paintings on the sheet, and of those whose artefacts count."""
+
+
+class Studio:
+    """Paints and judges, and keeps what it has painted.
+
+    Args:
+        images: folder with content/ and style/.
+        folder: for the paintings.
+        judge: of all of them.
+        size: long edge in pixels.
+    """
+
+    def __init__(self, images: Path, folder: Path, judge: Judge, size: int) -> None:
+        self.images, self.folder, self.judge, self.size = images, folder, judge, size
+
+    def sources(self, pair: Pair) -> tuple[Path, Path]:
+        """Files of content and style."""
+        return self.images / "content" / pair.content, self.images / "style" / pair.style
+
+    def file(self, pair: Pair, contestant: str, weight: float) -> Path:
+        """Where a painting is kept."""
+        words = "_".join(word.lstrip("-") for word in shlex.split(contestant))
+        return (
+            self.folder / f"{self.size}" / words.replace("/", "-") / f"{pair.name}-{weight:.4g}.png"
+        )
+
+    def paint(self, pair: Pair, contestant: str, weight: float) -> dict[str, Any]:
+        """Paints, where it is not there yet; what it took."""
+        file = self.file(pair, contestant, weight)
+        took = file.with_suffix(".json")
+        if not (file.exists() and took.exists()):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            content, style = self.sources(pair)
+            network, *more = shlex.split(contestant)
+            words = ["paint", str(content), str(style), "-o", str(file), "--network", network]
+            words += ["--size", str(self.size), "--content-weight", f"{weight:.6g}", *more]
+            done = subprocess.run(
+                [sys.executable, "-m", "bitbrush", *words, "--json", "--quiet"],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            took.write_text(done.stdout)
+        held: dict[str, Any] = json.loads(took.read_text())
+        return held
+
+    def judged(self, pair: Pair, contestant: str, weight: float) -> Distances:
+        """Distances of a painting."""
+        self.paint(pair, contestant, weight)
+        painting = read_image(self.file(pair, contestant, weight)).rgb
+        content, style = (read_image(path).rgb for path in self.sources(pair))
+        case = Case(self.judge, content, style, *painting.shape[-2:])
+        return case.distances(painting)
+
+
+def faults(studio: Studio, pair: Pair, contestant: str, weight: float) -> dict[str, float]:
+    """Indices of artefacts of one painting."""
+    painting = read_image(studio.file(pair, contestant, weight)).rgb
+    content, style = (read_image(path).rgb for path in studio.sources(pair))
+    case = Case(studio.judge, content, style, *painting.shape[-2:])
+    found = artefacts(painting, case.style)
+    return {**asdict(found), "grid_against_style": found.grid_against_style}
+
+
+def main(
+    images: Annotated[Path, typer.Argument(help="Folder with content/ and style/.")],
+    one: Annotated[str, typer.Argument(help="A network, with options of `bitbrush paint`.")],
+    other: Annotated[str, typer.Argument(help="What it is compared with.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder for all that is made.")],
+    pairs: Annotated[Path, typer.Option(help="The list of pairs.")] = PAIRS,
+    which: Annotated[str, typer.Option("--set", help="tuning or test.")] = "test",
+    judge: Annotated[str, typer.Option(help="The judge.")] = "squeezenet",
+    size: Annotated[int, typer.Option(help="Long edge in pixels.")] = 512,
+    count: Annotated[int | None, typer.Option(help="Only so many pairs, for a trial.")] = None,
+) -> None:
+    """Compare two contestants."""
+    output.mkdir(parents=True, exist_ok=True)
+    chosen = getattr(PairSets.read(pairs), which)[:count]
+    studio = Studio(images, output, Judge.load(judge), size)
+    rows = []
+    with progress("painting and judging", len(chosen)) as bar:
+        for done, pair in enumerate(chosen, 1):
+            rows.append(_row(studio, pair, one, other))
+            bar.update(done, pair.name)
+    ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
+    total = compared(ratios)
+    result = {
+        "one": one,
+        "other": other,
+        "judge": judge,
+        "set": which,
+        "size": size,
+        "comparison": asdict(total),
+        "pairs": rows,
+    }
+    (output / "quality.json").write_text(json.dumps(result, indent=1))
+    _plot(rows, judge, output / "plot.png")
+    _sheet(studio, chosen, (one, other), output / "sheet.jpg")
+    _print(rows, result)
+
+
+def _row(studio: Studio, pair: Pair, one: str, other: str) -> dict[str, Any]:
+    found = frontiers(lambda name, weight: studio.judged(pair, name, weight), one, other)
+    first, second = (Frontier.of(list(found[name].values())) for name in (one, other))
+    shared = overlap(first, second)
+    took = {name: [studio.paint(pair, name, weight) for weight in WEIGHTS] for name in (one, other)}
+    return {
+        "pair": pair.name,
+        "ratio": None if shared is None else ratio(first, second),
+        "overlap": shared,
+        "points": {
+            name: [{"weight": weight, **asdict(each)} for weight, each in sorted(points.items())]
+            for name, points in found.items()
+        },
+        "artefacts": {name: faults(studio, pair, name, SHOWN) for name in (one, other)},
+        "seconds": {
+            name: statistics.median(each["seconds"] for each in all_) for name, all_ in took.items()
+        },
+        "peak_mb": {name: max(each["peak_rss_mb"] for each in all_) for name, all_ in took.items()},
+    }
+
+
+def _plot(rows: list[dict[str, Any]], judge: str, path: Path) -> None:
+    series: dict[str, list[Distances]] = {}
+    for row in rows:
+        for name, points in row["points"].items():
+            series[f"{name}: {row['pair']}"] = [
+                Distances(point["style"], point["content"]) for point in points
+            ]
+    plot_distances(series, judge, path)
+
+
+def _sheet(studio: Studio, pairs: list[Pair], names: tuple[str, ...], path: Path) -> None:
+    rows = []
+    for pair in pairs:
+        row = [(read_image(file).rgb, file.stem) for file in studio.sources(pair)]
+        row += [(read_image(studio.file(pair, name, SHOWN)).rgb, name) for name in names]
+        rows.append(row)
+    write_image(contact_sheet(rows), path, {"bitbrush": "", "command": "quality"})
+
+
+def _print(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    names = (result["one"], result["other"])
+    print(f"| pair | style at equal content, {names[0]} / {names[1]} | s | MB |")
+    print("| --- | --- | --- | --- |")
+    for row in rows:
+        value = "no overlap" if row["ratio"] is None else f"{row['ratio']:.3f}"
+        seconds = " / ".join(f"{row['seconds'][name]:.1f}" for name in names)
+        memory = " / ".join(f"{row['peak_mb'][name]:.0f}" for name in names)
+        print(f"| {row['pair']} | {value} | {seconds} | {memory} |")
+    total = result["comparison"]
+    print(
+        f"| geometric mean | {total['mean']:.3f} ({total['low']:.3f} to {total['high']:.3f}) | | |"
+    )
+    print("\n| index (median) | " + " | ".join(names) + " |\n| --- | --- | --- |")
+    for index in ("grid_against_style", "noise", "chroma_noise", "border"):
+        medians = [
+            statistics.median(row["artefacts"][name][index] for row in rows) for name in names
+        ]
+        print(f"| {index.replace('_', ' ')} | " + " | ".join(f"{m:.2f}" for m in medians) + " |")
+
+
+if __name__ == "__main__":
+    typer.run(main)
