@@ -36,7 +36,7 @@ takes about twice the time."""
 TILE = 0.9e9
 """Bytes that one tile may take. Smaller ones consist mostly of halo."""
 
-LARGEST_TILE = 1.5e6
+LARGEST_TILE = 1.3e6
 """Pixels of a tile, however little each takes: larger ones have hardly less halo."""
 
 

@@ -87,7 +87,9 @@ def painting_steps(job: Job, state: State | None = None) -> Iterator[Step]:
             yield _step(painter, index, scales, parts, losses)
         previous = painter.average.value()
         state = None
-        del painter  # its pictures would stay beside those of the next scale
+        # Its pictures would stay beside those of the next scale. Whoever has the last step has the
+        # painter too, but nothing more is asked of its objective.
+        del painter.objective, painter
         index += 1
 
 

@@ -109,11 +109,12 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
     # Every view of a scale shows the same size.
     view = View(MARGIN, MARGIN, 2 * MARGIN + settings.roll, settings.encode_scale or 1.0)
     tiles = job.tiles(*view.size(scale.height, scale.width))
-    terms = job.style_terms(scale)
-    weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
     # Maps of another size have been here before.
     arena.clear()
     if tiles:
         return_freed_memory()
+    terms = job.style_terms(scale)
+    weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
+    if tiles:
         return TiledObjective(job.network, tiles, terms, content, weights)
     return WholeObjective(job.network, job.taps(), terms, content, weights)
