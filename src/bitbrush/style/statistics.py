@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
+from .sorting import sorted_rows
 
 PROJECTIONS = 64
 """Directions that the sliced Wasserstein distance draws at each step."""
@@ -209,8 +210,8 @@ def sliced_difference(
     """
     axes = torch.randn(directions, len(ours), generator=random).to(ours.device)
     axes = functional.normalize(axes, dim=1)
-    sorted_ours = (axes @ ours).sort(1).values
-    quantiles = (axes @ theirs).sort(1).values[None]
+    sorted_ours = sorted_rows(axes @ ours)
+    quantiles = sorted_rows(axes @ theirs)[None]
     if quantiles.shape[2] != ours.shape[1]:
         quantiles = functional.interpolate(
             quantiles, ours.shape[1], mode="linear", align_corners=True
