@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import bitbrush
+import bitbrush.cli.evaluate
 from bitbrush.cli.app import app
 from bitbrush.errors import InputError
 from bitbrush.images import read_image
