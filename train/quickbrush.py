@@ -16,6 +16,7 @@ and a model card. Needs the extra `train`.
 
 from __future__ import annotations
 
+import io
 import json
 import shlex
 import sys
@@ -26,6 +27,7 @@ from typing import Annotated
 
 import torch
 import typer
+from PIL import Image
 from rich.progress import Progress as Bar
 from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -34,7 +36,8 @@ from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.taps import Network
 from bitbrush.train.card import Report, write_card
 from bitbrush.train.distil import Recipe, Target, distil
-from bitbrush.train.pictures import PictureCache
+from bitbrush.train.duplicates import Unwanted
+from bitbrush.train.pictures import PictureCache, encoded_pictures
 from bitbrush.weights.bits import save_network
 from bitbrush.weights.loading import load_network
 
@@ -58,10 +61,19 @@ def targets(student: QuickBrush, teachers: Sequence[Network]) -> list[Target]:
     return pairs
 
 
+def unwanted(folders: Sequence[Path]) -> Unwanted:
+    """All pictures in these folders."""
+    files = [file for folder in folders for file in encoded_pictures(folder)]
+    return Unwanted([Image.open(io.BytesIO(file)) for file in files])
+
+
 def main(
     data: Annotated[list[Path], typer.Option(help="Folders of pictures, or parquet files.")],
     teacher: Annotated[list[str], typer.Option(help="Networks to learn from, by name.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of everything made.")],
+    without: Annotated[
+        list[Path], typer.Option(help="Folders of pictures that it will be judged by.")
+    ] = [],  # noqa: B006
     pictures: Annotated[int, typer.Option(help="Pictures to see in all.")] = Recipe.pictures,
     seed: Annotated[int, typer.Option(help="Seed of weights and crops.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -85,6 +97,7 @@ def main(
         cache = PictureCache.build(
             data,
             output / "pictures.u8",
+            unwanted=unwanted(without),
             progress=lambda count: bar.update(decoding, completed=count, note=f"{count} pictures"),
         )
         bar.remove_task(decoding)
@@ -112,7 +125,8 @@ def main(
     report = Report(
         network=student,
         command=shlex.join(["python", *sys.argv]),
-        data=[(path.name, len(cache)) for path in data],
+        data=[path.name for path in data],
+        pictures=(len(cache), cache.left_out),
         teachers=[t.name for t in teachers],
         recipe=recipe,
         curve=[json.loads(line) for line in curve.read_text().splitlines()],

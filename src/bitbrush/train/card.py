@@ -22,13 +22,15 @@ class Report:
 
     Attributes:
         command: that trained the network.
-        data: name of each source, and how many pictures all of them gave.
+        data: names of the sources.
+        pictures: how many these gave, and how many were like those that the network is judged by.
         curve: points with "pictures", "seconds" and the unexplained share of each layer.
     """
 
     network: Network
     command: str
-    data: Sequence[tuple[str, int]]
+    data: Sequence[str]
+    pictures: tuple[int, int]
     teachers: Sequence[str]
     recipe: Recipe
     curve: Sequence[Mapping[str, Any]]
@@ -37,7 +39,7 @@ class Report:
 def write_card(report: Report, weights: Path, path: Path) -> None:
     """Writes the card of a weight file as Markdown."""
     summary = summarise(report.network)
-    names = ", ".join(name for name, _ in report.data)
+    count, left_out = report.pictures
     recipe = ", ".join(
         f"{field.name.replace('_', ' ')} {getattr(report.recipe, field.name)}"
         for field in fields(report.recipe)
@@ -47,8 +49,8 @@ def write_card(report: Report, weights: Path, path: Path) -> None:
         "",
         f"- file: {weights.name}, {weights.stat().st_size} bytes, SHA-256 `{file_sha256(weights)}`",
         f"- parameters: {summary.parameters:,}, one-bit {summary.one_bit_share:.1%}",
-        f"- data: {names}, {report.data[0][1]:,} pictures after leaving out the unreadable and "
-        "those below 128 px",
+        f"- data: {', '.join(report.data)}, {count:,} pictures after leaving out the unreadable, "
+        f"those below 128 px, and {left_out} like those that it is judged by",
         f"- teachers: {', '.join(report.teachers)}",
         f"- recipe: {recipe}; Adam, linear warm-up, cosine to zero, latent weights clipped",
         f"- command: `{report.command}`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +49,14 @@ class PictureCache:
 
     Attributes:
         sizes: [N, 2] heights and widths in pixels.
+        left_out: how many pictures were like unwanted ones.
     """
 
     def __init__(self, path: Path) -> None:
         """Opens what `build` wrote."""
         header = json.loads(path.with_suffix(".json").read_text())
         self.sizes = np.array(header["sizes"], dtype=np.int64).reshape(-1, 2)
+        self.left_out = int(header.get("left_out", 0))
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes.prod(1) * 3)])
         self.pixels = np.memmap(path, dtype=np.uint8, mode="r")
 
@@ -73,6 +75,7 @@ class PictureCache:
         path: Path,
         short_side: int = 128,
         progress: Callable[[int], None] = lambda count: None,
+        unwanted: Container[Image.Image] = (),
     ) -> PictureCache:
         """Decodes every picture that is large enough, shrunk to the short side, into `path`.
 
@@ -82,11 +85,13 @@ class PictureCache:
         Args:
             short_side: in pixels; smaller pictures are left out.
             progress: called with the number of pictures done.
+            unwanted: pictures to leave out, see `duplicates.Unwanted`.
         """
         if path.with_suffix(".json").exists():
             return PictureCache(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         sizes: list[tuple[int, int]] = []
+        left_out = 0
         with path.open("wb") as file:
             for source in sources:
                 for data in encoded_pictures(source):
@@ -97,6 +102,9 @@ class PictureCache:
                     scale = short_side / min(picture.size)
                     if scale > 1:
                         continue
+                    if picture in unwanted:
+                        left_out += 1
+                        continue
                     if scale < 1:
                         size = (round(picture.width * scale), round(picture.height * scale))
                         picture = picture.resize(size, Image.Resampling.LANCZOS)
@@ -106,7 +114,7 @@ class PictureCache:
         if not sizes:
             raise InputError(f"no picture of at least {short_side} px in {sources}")
         header = path.with_suffix(".json.part")
-        header.write_text(json.dumps({"sizes": sizes}))
+        header.write_text(json.dumps({"sizes": sizes, "left_out": left_out}))
         os.replace(header, path.with_suffix(".json"))
         return PictureCache(path)
 
