@@ -15,8 +15,9 @@ Contestant = Callable[[], float]
 Advance = Callable[[float, str], None]
 """Is told how much has been done, and of what."""
 
-SHORTEST = 2e-3
-"""Seconds that a repetition should take at least; shorter work is done several times in it."""
+SHORTEST = 2e-2
+"""Seconds that a repetition should take at least; shorter work is done several times in it, since
+the first times pay for threads that wake up."""
 
 WARMUP = 2
 """Repetitions that are not counted: memory is allocated and code compiled in them."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import products_simd, simd
 from .kernels import FLOATS, load_block
-from .launch import CHUNKS, LINE, address, workspace
+from .launch import LINE, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import blocks_of
 from .runtime import Kernel
@@ -142,9 +142,13 @@ PRODUCTS = Kernel(products_of_channels, MOMENT_FIELDS)
 FINISH = Kernel(finish_moments, FINISH_FIELDS)
 
 
-SAMPLE = 8
-"""Rows, and columns, of positions whose mean the products are taken around, which keeps large means
-out of them."""
+PARTS = 4
+"""Parts of the work for each thread: every part of the positions has a matrix of its own, which is
+cleared before and added up behind."""
+
+SAMPLE = 16
+"""Positions of the middle row whose mean the products are taken around, which keeps large means out
+of them."""
 
 
 def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,10 +161,10 @@ def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     positions = height * width
     threads, blocks = torch.get_num_threads(), blocks_of(channels)
     room = BLOCK * blocks
-    sample = features[0, :, :: -(-height // SAMPLE), :: -(-width // SAMPLE)]
+    sample = features[0, :, height // 2, :: -(-width // SAMPLE)]
     shift = features.new_zeros(room)
-    shift[:channels] = sample.mean((1, 2))
-    parts = max(1, min(CHUNKS * threads // blocks, positions // POSITIONS))
+    shift[:channels] = sample.T.mean(0)
+    parts = max(1, min(PARTS * threads // blocks, positions // POSITIONS))
     sums, products = features.new_empty(parts, room), features.new_zeros(parts, room, room)
     work = workspace(POSITIONS * (4 * room + GAP))
     PRODUCTS(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -122,23 +123,23 @@ class PackedMap:
                 words[..., -1] = (1 << channels % BLOCK) - 1
         return cls(words, top, left, height, width, channels)
 
-    @property
+    @cached_property
     def origin(self) -> int:
         """Address of the first word behind the border."""
         return self.words.data_ptr() + self.top * self.row_bytes + self.left * self.pixel_bytes
 
-    @property
+    @cached_property
     def pixel_bytes(self) -> int:
         return 8 * self.words.shape[4]
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         return self.words.shape[3] * self.pixel_bytes
 
-    @property
+    @cached_property
     def image_bytes(self) -> int:
         return self.words.shape[2] * self.row_bytes
 
-    @property
+    @cached_property
     def plane_bytes(self) -> int:
         return self.words.shape[1] * self.image_bytes
