@@ -20,7 +20,7 @@ from . import simd, winograd_simd
 from .buffers import empty
 from .factors import BITS, BYTES, EVERYWHERE, REALS, Factor
 from .kernels import FLOATS, load_block, load_bytes, store_block
-from .launch import LINE, address, workspace
+from .launch import CHUNKS, LINE, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import Filters, blocks_of
 from .runtime import Kernel
@@ -46,7 +46,7 @@ RESULTS = 4 * FLOATS
 """Bytes of 16 addresses, and of the four results of 64 filters."""
 
 FIELDS = (
-    "chunks parts tiles down across height width channels filters gradient passed scale weights "
+    "chunks runs parts tiles down across height width channels filters gradient passed scale weights "
     "base factor_mode factors unit_real zero_real running tap result workspace workspace_bytes "
     "values_step octets_step sums_step octets sums units none whole copies"
 )
@@ -78,11 +78,17 @@ def winograd(arguments: Any) -> None:
             simd.clear(copies + kind * 4 * room + FLOATS * block)
     mode, factors = record.factor_mode, record.factors
     unit, zero = np.float32(record.unit_real), np.float32(record.zero_real)
+    current, end = 0, 0
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
-            break
-        group, part = chunk // parts, chunk % parts
+        if current == end:
+            # Neighbours one after the other: half of what a tile sees, the one above it saw.
+            run = simd.next_chunk(record.counter_address)
+            if run >= record.runs:
+                break
+            current = record.chunks * run // record.runs
+            end = record.chunks * (run + 1) // record.runs
+        group, part = current // parts, current % parts
+        current += 1
         first, last = group * GROUP, min((group + 1) * GROUP, tiles)
         for tile in range(first, last):
             image, top = tile // (down * across), 2 * (tile // across % down) - 1
@@ -225,6 +231,7 @@ class WinogradFilters:
         WINOGRAD(
             threads,
             chunks=groups * parts,
+            runs=min(groups * parts, CHUNKS * threads),
             parts=parts,
             tiles=tiles,
             down=down,
