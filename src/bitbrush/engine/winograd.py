@@ -46,9 +46,9 @@ RESULTS = 4 * FLOATS
 """Bytes of 16 addresses, and of the four results of 64 filters."""
 
 FIELDS = (
-    "chunks runs parts tiles down across height width channels filters gradient passed scale weights "
-    "base factor_mode factors unit_real zero_real running tap result workspace workspace_bytes "
-    "values_step octets_step sums_step octets sums units none whole copies"
+    "chunks runs parts tiles down across height width channels filters gradient passed scale "
+    "weights base factor_mode factors unit_real zero_real running tap result workspace "
+    "workspace_bytes values_step octets_step sums_step octets sums units none whole copies"
 )
 
 
