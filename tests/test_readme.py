@@ -47,7 +47,7 @@ def parse(line: str) -> None:
         context = command.make_context(name, words)
     finally:
         options.quiet = options.debug = False
-    if name == "paint":
+    if shlex.split(line)[1] == "paint":
         fields = dataclasses.fields(PaintSettings)
         _settings({field.name: context.params[field.name] for field in fields})
 
