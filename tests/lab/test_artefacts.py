@@ -63,6 +63,14 @@ def test_noise_and_coloured_noise_are_told_apart() -> None:
     assert coloured.noise < 1.5 and coloured.chroma_noise > 2
 
 
+def test_a_trace_of_colour_is_no_noise_where_the_style_has_none() -> None:
+    grey = STYLE.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    random = torch.Generator().manual_seed(0)
+    trace = 0.0005 * torch.randn(1, 3, 200, 260, generator=random)
+    assert artefacts(grey + trace, grey).chroma_noise < 2
+    assert artefacts(grey + 40 * trace, grey).chroma_noise > 10
+
+
 def test_a_frame_is_seen() -> None:
     picture = clean(2)
     framed = picture.clone()

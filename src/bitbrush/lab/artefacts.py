@@ -35,6 +35,10 @@ BANDS = 6
 FAINT = 1e-7
 """Energy below which there is none: 8 bits cannot show it."""
 
+UNSEEN = 0.01
+"""Energy of coloured grain, over that of the style's grain in luminance, which nobody sees in it. A
+style without colour would else make noise of any trace of it."""
+
 _OPPONENTS = ((0.2126, 0.7152, 0.0722), (0.5, -0.5, 0.0), (-0.25, -0.25, 0.5))
 """Luminance (of sRGB), red against green, blue against yellow."""
 
@@ -72,11 +76,12 @@ def artefacts(painting: Tensor, style: Tensor) -> Artefacts:
         InputError: one is smaller.
     """
     ours, theirs = spectrum(painting), spectrum(style)
+    unseen = UNSEEN * _fine(theirs[:1])
     return Artefacts(
         grid=max(lattice(ours[0], period) for period in PERIODS),
         grid_of_style=max(lattice(theirs[0], period) for period in PERIODS),
         noise=_fine(ours[:1]) / _fine(theirs[:1]),
-        chroma_noise=_fine(ours[1:]) / _fine(theirs[1:]),
+        chroma_noise=(_fine(ours[1:]) + unseen) / (_fine(theirs[1:]) + unseen),
         border=border_contrast(painting),
     )
 
