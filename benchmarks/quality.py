@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from torch import Tensor
 
+from bitbrush import __version__
 from bitbrush.cli.progress import progress
 from bitbrush.images import read_image, write_image
 from bitbrush.lab.artefacts import artefacts
@@ -83,20 +85,20 @@ class Studio:
 
     def judged(self, pair: Pair, contestant: str, weight: float) -> Distances:
         """Distances of a painting."""
+        painting, case = self._case(pair, contestant, weight)
+        return case.distances(painting)
+
+    def faults(self, pair: Pair, contestant: str, weight: float) -> dict[str, float]:
+        """Indices of artefacts of a painting."""
+        painting, case = self._case(pair, contestant, weight)
+        found = artefacts(painting, case.style)
+        return {**asdict(found), "grid_against_style": found.grid_against_style}
+
+    def _case(self, pair: Pair, contestant: str, weight: float) -> tuple[Tensor, Case]:
         self.paint(pair, contestant, weight)
         painting = read_image(self.file(pair, contestant, weight)).rgb
         content, style = (read_image(path).rgb for path in self.sources(pair))
-        case = Case(self.judge, content, style, *painting.shape[-2:])
-        return case.distances(painting)
-
-
-def faults(studio: Studio, pair: Pair, contestant: str, weight: float) -> dict[str, float]:
-    """Indices of artefacts of one painting."""
-    painting = read_image(studio.file(pair, contestant, weight)).rgb
-    content, style = (read_image(path).rgb for path in studio.sources(pair))
-    case = Case(studio.judge, content, style, *painting.shape[-2:])
-    found = artefacts(painting, case.style)
-    return {**asdict(found), "grid_against_style": found.grid_against_style}
+        return painting, Case(self.judge, content, style, *painting.shape[-2:])
 
 
 def main(
@@ -111,6 +113,8 @@ def main(
     count: Annotated[int | None, typer.Option(help="Only so many pairs, for a trial.")] = None,
 ) -> None:
     """Compare two contestants."""
+    if which not in ("tuning", "test"):
+        raise typer.BadParameter("--set is tuning or test")
     output.mkdir(parents=True, exist_ok=True)
     chosen = getattr(PairSets.read(pairs), which)[:count]
     studio = Studio(images, output, Judge.load(judge), size)
@@ -120,6 +124,8 @@ def main(
             rows.append(_row(studio, pair, one, other))
             bar.update(done, pair.name)
     ratios = [row["ratio"] for row in rows if row["ratio"] is not None]
+    if not ratios:
+        sys.exit("no pair's frontiers overlap: nothing can be compared")
     total = compared(ratios)
     result = {
         "one": one,
@@ -149,7 +155,7 @@ def _row(studio: Studio, pair: Pair, one: str, other: str) -> dict[str, Any]:
             name: [{"weight": weight, **asdict(each)} for weight, each in sorted(points.items())]
             for name, points in found.items()
         },
-        "artefacts": {name: faults(studio, pair, name, SHOWN) for name in (one, other)},
+        "artefacts": {name: studio.faults(pair, name, SHOWN) for name in (one, other)},
         "seconds": {
             name: statistics.median(each["seconds"] for each in all_) for name, all_ in took.items()
         },
@@ -173,7 +179,7 @@ def _sheet(studio: Studio, pairs: list[Pair], names: tuple[str, ...], path: Path
         row = [(read_image(file).rgb, file.stem) for file in studio.sources(pair)]
         row += [(read_image(studio.file(pair, name, SHOWN)).rgb, name) for name in names]
         rows.append(row)
-    write_image(contact_sheet(rows), path, {"bitbrush": "", "command": "quality"})
+    write_image(contact_sheet(rows), path, {"bitbrush": __version__, "command": "quality"})
 
 
 def _print(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
