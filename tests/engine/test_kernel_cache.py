@@ -39,7 +39,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def small(arguments: object) -> None:
     """A kernel that does nothing, but is compiled as fast as one can be."""
-    numba.carray(arguments, 1)[0].counter = 1
+    numba.carray(arguments, 1)[0].value = 1
 
 
 def run_small() -> None:

@@ -15,9 +15,9 @@ import numpy as np
 from numba import carray, njit
 
 from . import simd
-from .launch import LINE
 from .llvm import LANES
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 
 ROW = 4 * LANES
 """Bytes of 16 floats."""
@@ -87,15 +87,16 @@ def blur(arguments: Any) -> None:
     largest and its sign (maximum), or four signs (average).
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     channels, floats = record.channels, record.pooled_width * record.channels
     vectors = channels // LANES
-    own = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    own = record.workspace + seat * record.workspace_bytes
     mixed, cells = own, own + 4 * floats
     held = cells + 4 * WINDOW * floats
     line_bits = record.planes * BITS * (floats // LANES)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for slot in range(WINDOW):
             simd.store_word(held + 8 * slot, -1)
@@ -194,16 +195,17 @@ def blur_back(arguments: Any) -> None:
     result is read, values are written; onto may be the values themselves.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     channels, floats = record.channels, record.pooled_width * record.channels
     vectors = channels // LANES
-    own = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    own = record.workspace + seat * record.workspace_bytes
     mixed, cells = own, own + 4 * floats
     held, total = cells + 4 * WINDOW * floats, simd.stack(ROW)
     plane = BITS * (floats // LANES)
     share = np.float32(0.25) if record.pool == AVERAGE else np.float32(1)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for slot in range(SEEN):
             simd.store_word(held + 8 * slot, -1)

@@ -15,6 +15,7 @@ from numba import carray, njit
 from . import simd
 from .llvm import LANES
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 
 ROW = 4 * LANES
 """Bytes of 16 floats."""
@@ -38,14 +39,15 @@ def depthwise(arguments: Any) -> None:
     results and values exchanged, it is its own gradient.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     sums = simd.stack(ROW)
     width, out_width, channels = record.width, record.out_width, record.channels
     kernel = record.kernel
     rows, columns = record.row_entries, record.column_entries
     table_rows, table_columns = record.table_rows, record.table_columns
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for row in range(
             record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks

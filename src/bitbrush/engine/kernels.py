@@ -17,6 +17,7 @@ from . import simd
 from .factors import BITS, BYTES, REALS, TABLE
 from .llvm import BLOCK, LANES, TILE
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 
 FLOATS = 4 * BLOCK
 """Bytes of 64 floats."""
@@ -102,6 +103,7 @@ def pack(arguments: Any) -> None:
     round(levels clip(x, 0, 1)), whose bits go to the planes. Factors are those of gain x + shift.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     scratch, shifted = simd.stack(FLOATS), simd.stack(FLOATS)
     channels, blocks, width = record.channels, record.blocks, record.width
     mode, factors, table = record.factor_mode, record.factors, record.table
@@ -109,8 +111,8 @@ def pack(arguments: Any) -> None:
     window, levels = np.float32(record.window_real), np.float32(record.levels_real)
     planes, plane_bytes = record.planes, record.plane_bytes
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for row in range(
             record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
@@ -251,15 +253,16 @@ def _border_base(record: Any, block: int, pixel: int, base: int) -> None:
 def convolve(arguments: Any) -> None:
     """scale (base - 2 differing bits) + offset, for every pixel and filter: [N, H, W, filters]."""
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     sums, plane_sums = simd.stack(SUMS), simd.stack(SUMS)
     windows, scratch, own_base = simd.stack(STARTS), simd.stack(FLOATS), simd.stack(FLOATS)
     parts, channels = record.parts, record.channels
-    tiles = (record.pixels + TILE - 1) // TILE
+    blocks, tiles = (channels + BLOCK - 1) // BLOCK, (record.pixels + TILE - 1) // TILE
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
-        block, part = chunk // parts, chunk % parts
+        part, block = chunk // blocks, chunk % blocks
         valid = min(BLOCK, channels - BLOCK * block)
         base = own_base if record.border != 0 else record.base + FLOATS * block
         scale, offset = record.scale + FLOATS * block, record.offset + FLOATS * block
@@ -291,6 +294,7 @@ def add_residual(arguments: Any) -> None:
     layer's signs. Without a next layer (`next_packed` 0) neither signs nor factors are written.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     sums, plane_sums = simd.stack(SUMS), simd.stack(SUMS)
     windows = simd.stack(STARTS)
     old, new = simd.stack(FLOATS), simd.stack(FLOATS)
@@ -300,10 +304,10 @@ def add_residual(arguments: Any) -> None:
     window = np.float32(record.window_real)
     tiles = (record.pixels + TILE - 1) // TILE
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
-        block, part = chunk // parts, chunk % parts
+        part, block = chunk // blocks, chunk % blocks
         valid = min(BLOCK, channels - BLOCK * block)
         base = record.base + FLOATS * block
         scale, offset = record.scale + FLOATS * block, record.offset + FLOATS * block
@@ -363,6 +367,7 @@ def pass_gradient(arguments: Any) -> None:
     arrived, tap, passed, result may be absent (0); arrived and result are float32 or bfloat16.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     total, term, other = simd.stack(FLOATS), simd.stack(FLOATS), simd.stack(FLOATS)
     channels, mode = record.channels, record.factor_mode
     running, arrived, tap = record.running, record.arrived, record.tap
@@ -370,8 +375,8 @@ def pass_gradient(arguments: Any) -> None:
     unit, zero = np.float32(record.unit_real), np.float32(record.zero_real)
     blocks = (channels + BLOCK - 1) // BLOCK
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for pixel in range(
             record.pixels * chunk // record.chunks, record.pixels * (chunk + 1) // record.chunks
@@ -435,13 +440,14 @@ def round_planes(arguments: Any) -> None:
     The nearer one is the likelier, so that the mean over many seeds is the value itself.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     scratch, bits = simd.stack(FLOATS), simd.stack(FLOATS)
     channels, blocks, width = record.channels, record.blocks, record.width
     inverse, half = np.float32(record.inverse_real), np.float32(1 << (record.planes - 1))
     seed = _mixed(record.seed & 0xFFFFFFFF)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for row in range(
             record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks

@@ -13,13 +13,10 @@ from .buffers import empty
 from .factors import EVERYWHERE, REALS, Factor
 from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
 from .packing import Filters, PackedMap, blocks_of
+from .sharing import LINE
 
 CHUNKS = 8
 """Chunks of work for each thread: a thread that is held up leaves its share to the others."""
-
-
-LINE = 64
-"""Bytes of a cache line."""
 
 
 def address(tensor: Tensor | None) -> int:
@@ -41,7 +38,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Memory that each thread has a part of; the first word counts who has one.
+    """Memory that each thread has a part of.
 
     Attributes:
         memory: to be held for as long as a kernel runs.
@@ -61,14 +58,12 @@ _of_thread = threading.local()
 
 
 def workspace(size: int) -> Workspace:
-    """So many bytes for each thread; the parts begin one cache line behind the counter."""
+    """So many bytes for each thread."""
     size = -(-size // LINE) * LINE
-    whole = LINE + torch.get_num_threads() * size
+    whole = torch.get_num_threads() * size
     memory = getattr(_of_thread, "memory", None)
     if memory is None or len(memory) < whole:
         memory = _of_thread.memory = torch.empty(whole, dtype=torch.uint8)
-        _of_thread.counter = memory[:8].view(torch.int64)
-    _of_thread.counter.zero_()
     return Workspace(memory, size)
 
 

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from . import products_simd, simd
 from .kernels import FLOATS, load_block
-from .launch import LINE, address, workspace
+from .launch import address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import blocks_of
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 
 POSITIONS = 64
 """Positions that are centred and multiplied at a time, so that they stay in the nearest cache."""
@@ -39,16 +40,17 @@ def products_of_channels(arguments: Any) -> None:
     nothing depends on which thread does it.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     channels, room = record.channels, record.room
     blocks, step = room // BLOCK, 4 * room + GAP
-    centred = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    centred = record.workspace + seat * record.workspace_bytes
     total = simd.stack(FLOATS)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         # The last block has most to do.
-        part, column = chunk % record.parts, blocks - 1 - chunk // record.parts
+        part, column = chunk // blocks, blocks - 1 - chunk % blocks
         first = record.positions * part // record.parts
         last = record.positions * (part + 1) // record.parts
         matrix = record.products + part * 4 * room * room + FLOATS * column
@@ -93,18 +95,22 @@ def products_of_channels(arguments: Any) -> None:
         simd.copy(total, record.sums + 4 * room * part + FLOATS * column)
 
 
+BAND = LANES * FLOATS
+"""Bytes of the 64 columns of a band."""
+
 FINISH_FIELDS = "chunks bands channels room parts sums products shift share_real mean matrix"
 
 
 def finish_moments(arguments: Any) -> None:
     """From sums and products to mean [C] and the whole covariance [C, C], in bands of 16 rows."""
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     channels, room, parts = record.channels, record.room, record.parts
     share = np.float32(record.share_real)
-    total, apart = simd.stack(FLOATS), simd.stack(FLOATS)
+    band_rows, apart = simd.stack(BAND), simd.stack(FLOATS)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for band in range(
             record.bands * chunk // record.chunks, record.bands * (chunk + 1) // record.chunks
@@ -117,6 +123,7 @@ def finish_moments(arguments: Any) -> None:
                     sums = record.sums + 4 * room * part + FLOATS * block
                     simd.multiply_add(apart, sums, share)
                 for row in rows:
+                    total = band_rows + FLOATS * (row - LANES * band)
                     own = np.float32(0)
                     for part in range(parts):
                         own += simd.load_float(record.sums + 4 * (room * part + row))
@@ -130,12 +137,19 @@ def finish_moments(arguments: Any) -> None:
                         simd.store_float(
                             record.mean + 4 * row, simd.load_float(record.shift + 4 * row) + own
                         )
-                    for index in range(valid):
-                        column = BLOCK * block + index
-                        if column >= row:
-                            value = simd.load_float(total + 4 * index)
-                            simd.store_float(record.matrix + 4 * (channels * row + column), value)
-                            simd.store_float(record.matrix + 4 * (channels * column + row), value)
+                    first = max(BLOCK * block, row)
+                    for column in range(first, BLOCK * block + valid):
+                        simd.store_float(
+                            record.matrix + 4 * (channels * row + column),
+                            simd.load_float(total + 4 * (column - BLOCK * block)),
+                        )
+                # What lies beyond the diagonal, along its own rows.
+                for column in range(BLOCK * block, BLOCK * block + valid):
+                    source = band_rows + 4 * (column - BLOCK * block)
+                    target = record.matrix + 4 * channels * column
+                    for row in range(LANES * band, min(rows.stop, column)):
+                        value = simd.load_float(source + FLOATS * (row - LANES * band))
+                        simd.store_float(target + 4 * row, value)
 
 
 PRODUCTS = Kernel(products_of_channels, MOMENT_FIELDS)

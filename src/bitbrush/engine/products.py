@@ -15,9 +15,10 @@ from torch.nn import functional
 
 from . import products_simd, simd
 from .kernels import FLOATS, SUMS, load_block, store_block
-from .launch import CHUNKS, LINE, address, workspace
+from .launch import CHUNKS, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 
 GAP = 64
 """Bytes between rows that would otherwise lie a power of 2 apart."""
@@ -35,18 +36,19 @@ def map_positions(arguments: Any) -> None:
     may be absent (0). matrix: float32 [channels, room], or pairs of bfloat16 [channels / 2, room].
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     channels, filters, room = record.channels, record.filters, record.room
     whole = (channels + LANES - 1) // LANES * LANES
     step = 4 * whole + GAP
     sums, term = simd.stack(SUMS), simd.stack(FLOATS)
-    rows = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    rows = record.workspace + seat * record.workspace_bytes
     halves = rows + TILE * step
     tiles = (record.positions + TILE - 1) // TILE
     for index in range(TILE * step // 4):
         simd.store_float(rows + 4 * index, 0.0)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         last = min(tiles * (chunk + 1) // record.chunks * TILE, record.positions)
         for start in range(tiles * chunk // record.chunks * TILE, last, TILE):
@@ -126,14 +128,14 @@ class Matrix:
         more = -filters % BLOCK
         if half and products_simd.has_half_products():
             # A pair of one column, as one value that can be moved as a whole.
-            turned = functional.pad(matrix.T, (0, channels % 2)).to(torch.bfloat16).contiguous()
-            pairs = functional.pad(turned.view(torch.int32).T, (0, more)).contiguous()
+            turned = _widened(matrix.T.to(torch.bfloat16), channels % 2)
+            pairs = _widened(turned.view(torch.int32).T, more)
             values = pairs.view(torch.bfloat16).view(len(pairs), -1, 2)
         else:
-            values = functional.pad(matrix, (0, more)).contiguous()
+            values = _widened(matrix, more)
         if constant is None:
             constant = matrix.new_zeros(filters)
-        return cls(values, functional.pad(constant, (0, more)).contiguous(), channels, filters)
+        return cls(values, _widened(constant, more), channels, filters)
 
     def apply(self, x: Tensor, result: Tensor, onto: Tensor | None = None) -> None:
         """result = x matrix + constant + onto.
@@ -160,3 +162,8 @@ class Matrix:
             half=self.values.dtype == torch.bfloat16,
             **workspace(2 * TILE * (4 * whole + GAP)).arguments(),
         )
+
+
+def _widened(values: Tensor, more: int) -> Tensor:
+    """Contiguous, with so many zeros behind each row."""
+    return (functional.pad(values, (0, more)) if more else values).contiguous()

@@ -1,10 +1,10 @@
 """Compiles the kernels for this CPU, once, and runs them on torch's own threads.
 
 A kernel is a function of one pointer, to a record of its arguments. Several threads call it with
-the same record; each takes the next chunk from a counter in it until none is left. That works with
-any pool of threads, and here it is the one that torch has: its OpenMP runtime is in the process
-already. Two pools would wait for each other actively, and Numba's own layers want a system library
-or abort when two Python threads use them.
+the same record and share its work (`sharing`). That works with any pool of threads, and here it is
+the one that torch has: its OpenMP runtime is in the process already. Two pools would wait for each
+other actively, and Numba's own layers want a system library or abort when two Python threads use
+them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ import numpy as np
 import torch
 
 from .kernel_cache import compiled, is_kept
-
-COUNTER = ("counter", "counter_address")
-"""The first fields of every record: where threads take their next chunk, and its address."""
+from .sharing import HEADER, LINE
 
 _compiling = threading.Lock()
 
@@ -47,7 +45,7 @@ class Kernel:
         fields: their names, separated by spaces.
         """
         self.name = body.__name__
-        self.fields = (*COUNTER, *fields.split())
+        self.fields = (*HEADER, *fields.split())
         self._body = body
         self._compiled: Any = None
         names = [(name, ctypes.c_double if _real(name) else ctypes.c_int64) for name in self.fields]
@@ -58,12 +56,13 @@ class Kernel:
         """Runs it to the end, on so many threads.
 
         Args:
-            values: for every field but the counter.
+            values: for every field but those of `sharing`.
         """
         function = self._compiled or self.compile()
-        record = self._record(**values)
-        address = record.counter_address = ctypes.addressof(record)
-        run_on_threads(function, address, threads)
+        counters = _counters(threads)()
+        arrivals = ctypes.addressof(counters)
+        record = self._record(threads, seats_of(threads), arrivals, arrivals + LINE, **values)
+        run_on_threads(function, ctypes.addressof(record), threads)
 
     def compile(self) -> Any:
         """Compiles the kernel, or loads it from the cache; returns its C function."""
@@ -91,6 +90,12 @@ class Kernel:
         return numba.cfunc(_signature(self.fields), cache=cache)(self._body)
 
 
+@cache
+def _counters(threads: int) -> Any:
+    """The type of a count of arrivals and one for each thread, a cache line apart."""
+    return ctypes.c_int64 * (LINE // 8 * (threads + 1))
+
+
 def _real(field: str) -> bool:
     return field.endswith("_real")
 
@@ -104,7 +109,21 @@ def _signature(fields: Sequence[str]) -> Any:
 def openmp() -> Any:
     """The entry of torch's OpenMP runtime that runs a function on several threads, or None."""
     found = _openmp()
-    return None if found is None else found[1]
+    return None if found is None else found[1].GOMP_parallel
+
+
+@cache
+def _thread_numbers() -> int:
+    """The address of that runtime's function which numbers its threads; 0 if there is none."""
+    found = _openmp()
+    if found is None:
+        return 0
+    return ctypes.cast(found[1].omp_get_thread_num, ctypes.c_void_p).value or 0
+
+
+def seats_of(threads: int) -> int:
+    """The address of the function that numbers so many threads; 0: they count themselves."""
+    return 0 if threads <= 1 or openmp() is None else _thread_numbers()
 
 
 def openmp_library() -> str | None:
@@ -118,12 +137,12 @@ def _openmp() -> tuple[str, Any] | None:
     for path in _openmp_libraries():
         try:
             library = ctypes.CDLL(path, mode=getattr(os, "RTLD_NOLOAD", 0))
-            entry = library.GOMP_parallel
+            entry, _ = library.GOMP_parallel, library.omp_get_thread_num
         except (OSError, AttributeError):
             continue
         entry.restype = None
         entry.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-        return path, entry
+        return path, library
     return None
 
 

@@ -56,12 +56,24 @@ def _narrow(builder: Any, value: Any) -> Any:
 
 
 @intrinsic
-def next_chunk(typing: Any, counter: Any) -> Any:
-    """The counter at an address (int64), which is raised by one for whoever comes next."""
+def raise_count(typing: Any, counter: Any) -> Any:
+    """The count at an address (int64), which is raised by one for whoever comes next."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = llvm.pointer(builder, arguments[0], I64)
         return builder.atomic_rmw("add", pointer, ir.Constant(I64, 1), "monotonic")
+
+    return COUNT(ADDRESS), emit
+
+
+@intrinsic
+def thread_number(typing: Any, function: Any) -> Any:
+    """What the C function `int (void)` at an address returns."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(I32, [])
+        number = builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [])
+        return builder.sext(number, I64)
 
     return COUNT(ADDRESS), emit
 

@@ -13,9 +13,9 @@ from numba import carray, njit
 
 from . import products_simd, simd
 from .filtering import ROW, entry
-from .launch import LINE
 from .llvm import LANES, TILE
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 
 COLOURS = 3
 
@@ -70,9 +70,10 @@ def stem(arguments: Any) -> None:
     three inverse deviations. passed: uint16 [N H' W', channels / 16], or 0.
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     width, height, kernel = record.width, record.height, record.kernel
     out_width, channels, stride = record.out_width, record.channels, record.stride
-    own = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    own = record.workspace + seat * record.workspace_bytes
     taps = kernel * kernel * COLOURS
     offsets, line_bytes = own, 4 * record.line_floats
     lines = own + 8 * taps
@@ -82,8 +83,8 @@ def stem(arguments: Any) -> None:
         line = place // kernel * COLOURS + colour
         simd.store_word(offsets + 8 * tap, line * line_bytes + 4 * (place % kernel))
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for row in range(
             record.rows * chunk // record.chunks, record.rows * (chunk + 1) // record.chunks
@@ -147,15 +148,16 @@ def stem_back(arguments: Any) -> None:
     once, when the first row of the picture needs it, and kept while others may (`slots` rows).
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     height, width, channels = record.height, record.width, record.channels
     out_width, kernel, columns = record.out_width, record.kernel, record.columns
-    own = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    own = record.workspace + seat * record.workspace_bytes
     held, scaled = own, own + 8 * record.slots
     shares = scaled + TILE * 4 * channels
     share_bytes = 4 * columns * (out_width + TILE)
     while True:
-        chunk = simd.next_chunk(record.counter_address)
-        if chunk >= record.chunks:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
             break
         for slot in range(record.slots):
             simd.store_word(held + 8 * slot, -1)

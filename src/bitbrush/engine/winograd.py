@@ -20,10 +20,11 @@ from . import simd, winograd_simd
 from .buffers import empty
 from .factors import BITS, BYTES, EVERYWHERE, REALS, Factor
 from .kernels import FLOATS, load_block, load_bytes, store_block
-from .launch import CHUNKS, LINE, address, workspace
+from .launch import CHUNKS, address, workspace
 from .llvm import BLOCK, LANES, TILE
 from .packing import Filters, blocks_of
 from .runtime import Kernel
+from .sharing import next_chunk, take_seat
 from .winograd_simd import LARGEST, VALUES
 
 KERNEL = 3
@@ -59,6 +60,7 @@ def winograd(arguments: Any) -> None:
     and tap may be absent (0).
     """
     record = carray(arguments, 1)[0]
+    seat = take_seat(record)
     cells, words = simd.stack(CELL_BYTES), simd.stack(CELL_BYTES)
     results, term = simd.stack(RESULTS), simd.stack(FLOATS)
     tiles, parts, down, across = record.tiles, record.parts, record.down, record.across
@@ -66,8 +68,7 @@ def winograd(arguments: Any) -> None:
     channels, filters = record.channels, record.filters
     blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK
     rows, room = (channels + LANES - 1) // LANES, BLOCK * blocks
-    # Each thread has a workspace of its own. Its first word counts them.
-    values = record.workspace + LINE + simd.next_chunk(record.workspace) * record.workspace_bytes
+    values = record.workspace + seat * record.workspace_bytes
     octets, sums, units = values + record.octets, values + record.sums, values + record.units
     none, whole, copies = values + record.none, values + record.whole, values + record.copies
     for block in range(blocks):
@@ -82,8 +83,8 @@ def winograd(arguments: Any) -> None:
     while True:
         if current == end:
             # Neighbours one after the other: half of what a tile sees, the one above it saw.
-            run = simd.next_chunk(record.counter_address)
-            if run >= record.runs:
+            run = next_chunk(record, seat, record.runs)
+            if run < 0:
                 break
             current = record.chunks * run // record.runs
             end = record.chunks * (run + 1) // record.runs

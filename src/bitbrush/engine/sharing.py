@@ -1,0 +1,50 @@
+"""How the threads of a kernel share its work.
+
+Every thread has a seat, the same one in every kernel, and begins with its own share of the chunks:
+what it wrote in one kernel it reads in the next, from its own cache. Whoever has finished helps the
+others, so that a thread that is held up holds up nobody. No result may depend on who takes a chunk.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from . import simd
+
+LINE = 64
+"""Bytes of a cache line."""
+
+HEADER = ("threads", "seats", "arrivals", "shares")
+"""The first fields of every record: how many threads there are; the address of the function that
+numbers them (0: there is none); the addresses of an int64 that counts arrivals, and of one for each
+thread, a cache line apart, that counts the chunks taken of its share. All counters begin at 0."""
+
+
+@njit
+def take_seat(record: int) -> int:
+    """The number of the calling thread, from 0; to be asked for once in a call.
+
+    Args:
+        record: of the kernel.
+    """
+    if record.seats != 0:  # type: ignore[attr-defined]
+        return int(simd.thread_number(record.seats))  # type: ignore[attr-defined]
+    return int(simd.raise_count(record.arrivals))  # type: ignore[attr-defined]
+
+
+@njit
+def next_chunk(record: int, seat: int, chunks: int) -> int:
+    """A chunk that nobody has taken, the thread's own share first; -1 if there is none.
+
+    Args:
+        record: of the kernel.
+        chunks: how many there are; neighbours are taken one after the other.
+    """
+    threads = record.threads  # type: ignore[attr-defined]
+    for turn in range(threads):
+        owner = (seat + turn) % threads
+        first, last = chunks * owner // threads, chunks * (owner + 1) // threads
+        chunk = first + simd.raise_count(record.shares + LINE * owner)  # type: ignore[attr-defined]
+        if chunk < last:
+            return int(chunk)
+    return -1
