@@ -13,7 +13,7 @@ from ..quantizers import Estimator, current_image_estimator
 from .buffers import empty
 from .factors import REALS, Factor, factor_of
 from .launch import add_residual, channels_last, empty_map, pack_map, pass_gradient
-from .packing import BLOCK, Filters, PackedMap, blocks_of
+from .packing import Filters, PackedMap, blocks_of
 from .precision import Precision
 from .profiling import GRADIENT, seen_as
 from .transposed import TransposedFilters
@@ -41,11 +41,6 @@ class Rectified:
     border: int
     value: float
     estimator: Estimator
-
-
-def padded(values: Tensor) -> Tensor:
-    """A vector [C] with zeros behind, so that its last block is whole."""
-    return torch.nn.functional.pad(values, (0, -len(values) % BLOCK)).contiguous()
 
 
 class Chain:

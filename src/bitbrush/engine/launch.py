@@ -62,7 +62,7 @@ def workspace(size: int) -> Workspace:
     size = -(-size // LINE) * LINE
     whole = torch.get_num_threads() * size
     memory = getattr(_of_thread, "memory", None)
-    if memory is None or len(memory) < whole:
+    if memory is None or memory.numel() < whole:
         memory = _of_thread.memory = torch.empty(whole, dtype=torch.uint8)
     return Workspace(memory, size)
 

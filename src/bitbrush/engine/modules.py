@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from ..layers import Padding, same_padding
 from ..quantizers import Estimator, current_image_estimator
 from .buffers import empty
-from .chain import Chain, Rectified, ResidualChain, fill_exact, padded
+from .chain import Chain, Rectified, ResidualChain, fill_exact
 from .factors import factor_of
 from .launch import add_residual, convolve, empty_map, pack_map, pass_gradient
-from .packing import BLOCK, Filters, PackedMap, blocks_of
+from .packing import BLOCK, Filters, PackedMap, blocks_of, padded
 from .plain import PlainConvolution
 from .precision import Precision
 from .transposed import TransposedFilters

@@ -16,7 +16,7 @@ from . import products_simd, simd
 from .kernels import FLOATS, load_block
 from .launch import address, workspace
 from .llvm import BLOCK, LANES, TILE
-from .packing import blocks_of
+from .packing import blocks_of, padded
 from .runtime import Kernel
 from .sharing import next_chunk, take_seat
 
@@ -160,10 +160,6 @@ PARTS = 4
 """Parts of the work for each thread: every part of the positions has a matrix of its own, which is
 cleared before and added up behind."""
 
-SAMPLE = 16
-"""Positions of the middle row whose mean the products are taken around, which keeps large means out
-of them."""
-
 
 def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean [C] and covariance [C, C] of the channels of a map.
@@ -175,9 +171,8 @@ def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     positions = height * width
     threads, blocks = torch.get_num_threads(), blocks_of(channels)
     room = BLOCK * blocks
-    sample = features[0, :, height // 2, :: -(-width // SAMPLE)]
-    shift = features.new_zeros(room)
-    shift[:channels] = sample.T.mean(0)
+    # Products are taken around the position in the middle, which keeps large means out of them.
+    shift = padded(features[0, :, height // 2, width // 2])
     parts = max(1, min(PARTS * threads // blocks, positions // POSITIONS))
     sums, products = features.new_empty(parts, room), features.new_zeros(parts, room, room)
     work = workspace(POSITIONS * (4 * room + GAP))

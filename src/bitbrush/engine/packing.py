@@ -18,11 +18,16 @@ def blocks_of(channels: int) -> int:
     return -(-channels // BLOCK)
 
 
+def padded(values: Tensor, whole: int = BLOCK) -> Tensor:
+    """[…, C] with zeros behind, so that C is a multiple; contiguous, and itself if it was so."""
+    more = -values.shape[-1] % whole
+    return (torch.nn.functional.pad(values, (0, more)) if more else values).contiguous()
+
+
 def pack_bits(bits: Tensor) -> Tensor:
     """Conditions [..., C] as words: int64 [..., ceil(C / 64)], lowest bit first, zeros behind."""
-    channels = bits.shape[-1]
-    padded = torch.nn.functional.pad(bits.to(torch.uint8), (0, -channels % BLOCK))
-    octets = np.packbits(padded.cpu().numpy(), axis=-1, bitorder="little")
+    whole = padded(bits.to(torch.uint8)).cpu().numpy()
+    octets = np.packbits(whole, axis=-1, bitorder="little")
     return torch.from_numpy(octets.view(np.int64))
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from numba import carray
 from torch import Tensor
-from torch.nn import functional
 
 from . import products_simd, simd
 from .kernels import FLOATS, SUMS, load_block, store_block
 from .launch import CHUNKS, address, workspace
 from .llvm import BLOCK, LANES, TILE
+from .packing import padded
 from .runtime import Kernel
 from .sharing import next_chunk, take_seat
 
@@ -125,17 +125,16 @@ class Matrix:
         half: in bfloat16, where the CPU multiplies in it.
         """
         channels, filters = matrix.shape
-        more = -filters % BLOCK
         if half and products_simd.has_half_products():
             # A pair of one column, as one value that can be moved as a whole.
-            turned = _widened(matrix.T.to(torch.bfloat16), channels % 2)
-            pairs = _widened(turned.view(torch.int32).T, more)
+            turned = padded(matrix.T.to(torch.bfloat16), 2)
+            pairs = padded(turned.view(torch.int32).T)
             values = pairs.view(torch.bfloat16).view(len(pairs), -1, 2)
         else:
-            values = _widened(matrix, more)
+            values = padded(matrix)
         if constant is None:
             constant = matrix.new_zeros(filters)
-        return cls(values, _widened(constant, more), channels, filters)
+        return cls(values, padded(constant), channels, filters)
 
     def apply(self, x: Tensor, result: Tensor, onto: Tensor | None = None) -> None:
         """result = x matrix + constant + onto.
@@ -162,8 +161,3 @@ class Matrix:
             half=self.values.dtype == torch.bfloat16,
             **workspace(2 * TILE * (4 * whole + GAP)).arguments(),
         )
-
-
-def _widened(values: Tensor, more: int) -> Tensor:
-    """Contiguous, with so many zeros behind each row."""
-    return (functional.pad(values, (0, more)) if more else values).contiguous()

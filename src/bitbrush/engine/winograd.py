@@ -9,6 +9,7 @@ the tap's own gradient behind.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -259,6 +260,7 @@ class WinogradFilters:
         )
 
 
+@cache
 def _layout(room: int) -> tuple[dict[str, int], dict[str, int], int]:
     """Steps between kinds of value, where the parts of a thread's workspace begin, and its size.
 
