@@ -12,93 +12,24 @@ an interrupted run continues. Written at the end: FOLDER/quality.json, plot.png 
 from __future__ import annotations
 
 import json
-import shlex
 import statistics
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import Tensor
+from studio import INDICES, PAIRS, SHOWN, Studio
 
 from bitbrush import __version__
 from bitbrush.cli.progress import progress
 from bitbrush.images import read_image, write_image
-from bitbrush.lab.artefacts import artefacts
 from bitbrush.lab.frontier import Frontier, compared, overlap, ratio
-from bitbrush.lab.judge import Case, Distances, Judge
+from bitbrush.lab.judge import Distances, Judge
 from bitbrush.lab.pairs import Pair, PairSets
 from bitbrush.lab.plot import plot_distances
 from bitbrush.lab.sheet import contact_sheet
 from bitbrush.lab.widening import WEIGHTS, frontiers
-
-PAIRS = Path(__file__).parent / "pairs.json"
-SHOWN = 0.2
-"""Content weight of the paintings on the sheet, and of those whose artefacts count."""
-
-
-class Studio:
-    """Paints and judges, and keeps what it has painted.
-
-    Args:
-        images: folder with content/ and style/.
-        folder: for the paintings.
-        judge: of all of them.
-        size: long edge in pixels.
-    """
-
-    def __init__(self, images: Path, folder: Path, judge: Judge, size: int) -> None:
-        self.images, self.folder, self.judge, self.size = images, folder, judge, size
-
-    def sources(self, pair: Pair) -> tuple[Path, Path]:
-        """Files of content and style."""
-        return self.images / "content" / pair.content, self.images / "style" / pair.style
-
-    def file(self, pair: Pair, contestant: str, weight: float) -> Path:
-        """Where a painting is kept."""
-        words = "_".join(word.lstrip("-") for word in shlex.split(contestant))
-        return (
-            self.folder / f"{self.size}" / words.replace("/", "-") / f"{pair.name}-{weight:.4g}.png"
-        )
-
-    def paint(self, pair: Pair, contestant: str, weight: float) -> dict[str, Any]:
-        """Paints, where it is not there yet; what it took."""
-        file = self.file(pair, contestant, weight)
-        took = file.with_suffix(".json")
-        if not (file.exists() and took.exists()):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            content, style = self.sources(pair)
-            network, *more = shlex.split(contestant)
-            words = ["paint", str(content), str(style), "-o", str(file), "--network", network]
-            words += ["--size", str(self.size), "--content-weight", f"{weight:.6g}", *more]
-            done = subprocess.run(
-                [sys.executable, "-m", "bitbrush", *words, "--json", "--quiet"],
-                stdout=subprocess.PIPE,
-                text=True,
-                check=True,
-            )
-            took.write_text(done.stdout)
-        held: dict[str, Any] = json.loads(took.read_text())
-        return held
-
-    def judged(self, pair: Pair, contestant: str, weight: float) -> Distances:
-        """Distances of a painting."""
-        painting, case = self._case(pair, contestant, weight)
-        return case.distances(painting)
-
-    def faults(self, pair: Pair, contestant: str, weight: float) -> dict[str, float]:
-        """Indices of artefacts of a painting."""
-        painting, case = self._case(pair, contestant, weight)
-        found = artefacts(painting, case.style)
-        return {**asdict(found), "grid_against_style": found.grid_against_style}
-
-    def _case(self, pair: Pair, contestant: str, weight: float) -> tuple[Tensor, Case]:
-        self.paint(pair, contestant, weight)
-        painting = read_image(self.file(pair, contestant, weight)).rgb
-        content, style = (read_image(path).rgb for path in self.sources(pair))
-        return painting, Case(self.judge, content, style, *painting.shape[-2:])
 
 
 def main(
@@ -196,7 +127,7 @@ def _print(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
         f"| geometric mean | {total['mean']:.3f} ({total['low']:.3f} to {total['high']:.3f}) | | |"
     )
     print("\n| index (median) | " + " | ".join(names) + " |\n| --- | --- | --- |")
-    for index in ("grid_against_style", "noise", "chroma_noise", "border"):
+    for index in INDICES:
         medians = [
             statistics.median(row["artefacts"][name][index] for row in rows) for name in names
         ]

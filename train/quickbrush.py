@@ -22,6 +22,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,8 @@ from rich.progress import Progress as Bar
 from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bitbrush.errors import InputError
-from bitbrush.networks.quickbrush import QuickBrush
+from bitbrush.layers import QuantConv2d
+from bitbrush.networks.quickbrush import BLOCKS, STEM, WIDTHS, QuickBrush
 from bitbrush.networks.taps import Network
 from bitbrush.train.card import Report, write_card
 from bitbrush.train.distil import Recipe, Target, distil
@@ -61,6 +63,25 @@ def targets(student: QuickBrush, teachers: Sequence[Network]) -> list[Target]:
     return pairs
 
 
+class Control(StrEnum):
+    """Networks that are trained to be compared with."""
+
+    NONE = "none"
+    FLOAT = "float"
+    RANDOM_SIGNS = "random-signs"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"{text!r} is not N,…") from None
+
+
 def unwanted(folders: Sequence[Path]) -> Unwanted:
     """All pictures in these folders."""
     files = [file for folder in folders for file in encoded_pictures(folder)]
@@ -74,6 +95,12 @@ def main(
     without: Annotated[
         list[Path], typer.Option(help="Folders of pictures that it will be judged by.")
     ] = [],  # noqa: B006
+    stem: Annotated[int, typer.Option(help="Channels of the stem.")] = STEM,
+    widths: Annotated[str, typer.Option(help="Channels of each stage.")] = _listed(WIDTHS),
+    blocks: Annotated[str, typer.Option(help="Blocks of each stage.")] = _listed(BLOCKS),
+    control: Annotated[
+        Control, typer.Option(help="What to do without: bits, or the training of the signs.")
+    ] = Control.NONE,
     pictures: Annotated[int, typer.Option(help="Pictures to see in all.")] = Recipe.pictures,
     seed: Annotated[int, typer.Option(help="Seed of weights and crops.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -81,7 +108,17 @@ def main(
     """Train quickbrush, or continue."""
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    student = QuickBrush().to(device, memory_format=torch.channels_last)
+    student = QuickBrush(
+        stem=stem,
+        widths=_numbers(widths),
+        blocks=_numbers(blocks),
+        one_bit=control is not Control.FLOAT,
+    )
+    if control is Control.RANDOM_SIGNS:
+        for layer in student.modules():
+            if isinstance(layer, QuantConv2d):
+                layer.weight.requires_grad_(False)
+    student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teachers = [
         load_network(name, device=device).to(memory_format=torch.channels_last) for name in teacher
     ]

@@ -19,6 +19,7 @@ from .sections import Stage, walk_stage
 from .taps import Network, Tap
 
 CLIP = 1.25
+STEM = 32
 WIDTHS = (64, 128, 192, 256)
 BLOCKS = (1, 3, 3, 3)
 KERNEL = 3
@@ -26,19 +27,23 @@ KERNEL = 3
 
 
 class Block(nn.Module):
-    """x + BN(relu(one-bit 3x3 convolution of sign(x)))."""
+    """x + BN(relu(one-bit 3x3 convolution of sign(x))).
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        one_bit: False: of x itself, with float weights and a border of zeros.
+    """
+
+    def __init__(self, channels: int, one_bit: bool = True) -> None:
         super().__init__()
         self.conv = QuantConv2d(
             channels,
             channels,
             KERNEL,
             padding=KERNEL // 2,
-            input_quantizer=Sign(Estimator("approx")),
-            kernel_quantizer=Sign(Estimator("ste", CLIP)),
-            pad_value=1.0,
-            clip=CLIP,
+            input_quantizer=Sign(Estimator("approx")) if one_bit else None,
+            kernel_quantizer=Sign(Estimator("ste", CLIP)) if one_bit else None,
+            pad_value=1.0 if one_bit else 0.0,
+            clip=CLIP if one_bit else None,
         )
         self.norm = nn.BatchNorm2d(channels)
 
@@ -74,14 +79,16 @@ class QuickBrush(Network):
         stem: channels of the stem.
         widths: channels of each stage, multiples of 64.
         blocks: residual blocks of each stage, at least one.
+        one_bit: see `Block`.
     """
 
     def __init__(
         self,
         name: str = "quickbrush",
-        stem: int = 32,
+        stem: int = STEM,
         widths: Sequence[int] = WIDTHS,
         blocks: Sequence[int] = BLOCKS,
+        one_bit: bool = True,
     ) -> None:
         # Each kernel lies around its position, and adds half its side of what it looks at.
         reach = KERNEL // 2
@@ -102,7 +109,7 @@ class QuickBrush(Network):
             for index, (before, after) in enumerate(zip((stem, *widths[:-1]), widths, strict=True))
         )
         self.stages = nn.ModuleList(
-            Stage(Block(width) for _ in range(count))
+            Stage(Block(width, one_bit) for _ in range(count))
             for width, count in zip(widths, blocks, strict=True)
         )
 
