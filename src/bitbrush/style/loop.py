@@ -14,6 +14,7 @@ from ..engine.rounding import rounding_seed
 from ..errors import PaintingError
 from ..images import resize
 from ..quantizers import Estimator, image_estimator
+from .adam import Adam
 from .canvas import Canvas, make_canvas
 from .job import Job
 from .objective import make_objective
@@ -192,6 +193,7 @@ class ScalePainter:
         L-BFGS without a line search goes too far where the curvature changes. What it has learnt
         is then forgotten, and it goes on from where it was with shorter steps for a while.
         """
+        assert isinstance(self.optimizer, torch.optim.Optimizer)
         before = [parameter.detach().clone() for parameter in self.canvas.parameters]
         for group in self.optimizer.param_groups:
             group["lr"] = self.caution * (self.job.settings.learning_rate or 1.0)
@@ -226,7 +228,8 @@ class ScalePainter:
         gradient *= pixels
         if settings.blur_gradient:
             gradient = blurred(gradient)
-        image.backward(gradient)  # type: ignore[no-untyped-call]
+        # The same as a gradient given to `backward`, which brings in sympy to check its shape.
+        (image * gradient).sum().backward()  # type: ignore[no-untyped-call]
         return loss_value * pixels, parts
 
     def _failure(self, parts: Mapping[str, float]) -> PaintingError:
@@ -275,7 +278,7 @@ class ScalePainter:
         self.objective.look(View(int(top), int(left), int(extra), float(scale)))
 
 
-def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer:
+def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer | Adam:
     rate = job.settings.learning_rate or 0.03
     if job.settings.optimizer == "lbfgs":
         # Without tolerances: how long to paint is the user's choice.
@@ -287,7 +290,7 @@ def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer:
             tolerance_grad=0,
             tolerance_change=0,
         )
-    return torch.optim.Adam(canvas.parameters, lr=rate, betas=(0.9, 0.99))
+    return Adam(canvas.parameters, lr=rate)
 
 
 def _estimator(name: str | None, settings: Any) -> Estimator | None:

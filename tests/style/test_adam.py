@@ -1,0 +1,64 @@
+"""Adam gives torch's numbers, and does without torch's compiler."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from typing import Any
+
+import torch
+
+from bitbrush.style.adam import Adam
+
+
+def walked(kind: type, steps: int) -> torch.Tensor:
+    torch.manual_seed(3)
+    parameter = torch.randn(3, 5).requires_grad_(True)
+    target = torch.randn(3, 5)
+    optimizer = kind([parameter], lr=0.03, betas=(0.9, 0.99))
+
+    def closure() -> float:
+        parameter.grad = None
+        loss = (parameter - target).pow(4).sum()
+        loss.backward()
+        return loss.item()
+
+    for _ in range(steps):
+        optimizer.step(closure)
+    return parameter.detach()
+
+
+def test_it_steps_as_torch_s_does() -> None:
+    for steps in (1, 2, 40):
+        torch.testing.assert_close(walked(Adam, steps), walked(torch.optim.Adam, steps))
+
+
+def stepped(optimizer: Any, parameter: torch.Tensor, gradient: float) -> None:
+    def closure() -> float:
+        parameter.grad = torch.tensor([gradient, -2.0])
+        return 0.0
+
+    optimizer.step(closure)
+
+
+def test_it_continues_from_a_state_of_torch_s() -> None:
+    one = torch.ones(2).requires_grad_(True)
+    theirs = torch.optim.Adam([one], lr=0.1, betas=(0.9, 0.99))
+    stepped(theirs, one, 1.0)
+    other = one.detach().clone().requires_grad_(True)
+    ours = Adam([other], lr=0.1)
+    ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
+    assert ours.state_dict()["state"][0]["step"] == 1
+    stepped(theirs, one, 0.5)
+    stepped(ours, other, 0.5)
+    torch.testing.assert_close(other, one)
+
+
+def test_painting_brings_in_no_compiler() -> None:
+    words = (
+        "import sys, torch, bitbrush; "
+        "bitbrush.paint(torch.rand(3, 32, 32), torch.rand(3, 32, 32), size=32, steps=2); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", words], check=True)
