@@ -42,16 +42,20 @@ def main(
     judge: Annotated[str, typer.Option(help="The judge.")] = "squeezenet",
     size: Annotated[int, typer.Option(help="Long edge in pixels.")] = 512,
     count: Annotated[int | None, typer.Option(help="Only so many pairs, for a trial.")] = None,
+    workers: Annotated[int, typer.Option(help="Paintings at a time.")] = 1,
 ) -> None:
     """Compare two contestants."""
     if which not in ("tuning", "test"):
         raise typer.BadParameter("--set is tuning or test")
     output.mkdir(parents=True, exist_ok=True)
     chosen = getattr(PairSets.read(pairs), which)[:count]
-    studio = Studio(images, output, Judge.load(judge), size)
+    studio = Studio(images, output, Judge.load(judge), size, workers)
     rows = []
     with progress("painting and judging", len(chosen)) as bar:
         for done, pair in enumerate(chosen, 1):
+            if workers > 1:
+                for contestant in (one, other):
+                    studio.paint_ahead(contestant, [pair], WEIGHTS)
             rows.append(_row(studio, pair, one, other))
             bar.update(done, pair.name)
     ratios = [row["ratio"] for row in rows if row["ratio"] is not None]

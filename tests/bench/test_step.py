@@ -15,7 +15,7 @@ SMALL = "quicknet-v1-small"
 @pytest.mark.parametrize(
     ("name", "taps"),
     [
-        ("quickbrush", "stem stage1.block1 stage2.block3 stage3.block3 stage4.block3"),
+        ("quickbrush", "stem stage1.block2 stage2.block3 stage3.block2 stage4.block3"),
         ("quicknet-v1", "stem stage1.block4 stage2.block4 stage3.block4 stage4.block4"),
         (VGG19, "relu1_1 relu2_1 relu3_1 relu4_1 relu5_1"),
     ],

@@ -18,6 +18,7 @@ from ..networks.taps import Network
 from ..networks.vgg import Vgg
 from ..style.defaults import DEFAULTS
 from ..style.losses import StyleTerm
+from ..style.settings import parse_taps
 from ..style.tap_loss import tap_loss
 from ..style.target import StyleTarget
 from ..weights.loading import load_network
@@ -78,7 +79,7 @@ def spread_taps(network: Network) -> list[str]:
     Those that it is painted with if it is a float one; else the last of every stage.
     """
     if network_spec(network.name).kind == "float":
-        return DEFAULTS[network.name].style_taps.split(",")
+        return list(parse_taps(DEFAULTS[network.name].style_taps))
     last = {
         name.partition(".")[0]: name
         for name, tap in network.taps.items()

@@ -21,7 +21,7 @@ from .taps import Network, Tap
 CLIP = 1.25
 STEM = 32
 WIDTHS = (64, 128, 192, 256)
-BLOCKS = (1, 3, 3, 3)
+BLOCKS = (2, 3, 2, 3)
 KERNEL = 3
 """Side of every convolution but the 1x1, and of the blur."""
 

@@ -30,8 +30,8 @@ _COARSE_STEM = PaintDefaults(
 )
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
-        "stage1.block1,stage2.block3",
-        "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
+        "stage1.block2,stage2.block3",
+        "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
     ),
     "quicknet": _COARSE_STEM,
     "quicknet-large": _COARSE_STEM,
@@ -55,7 +55,9 @@ DEFAULTS: dict[str, PaintDefaults] = {
     ),
     "vgg16": _VGG,
     "vgg19": _VGG,
-    "vgg19-16x": _VGG,
+    "vgg19-16x": PaintDefaults(
+        "relu3_1", "relu1_1:2.7,relu2_1:2.2,relu3_1:1.3,relu4_1:0.6,relu5_1:0.2"
+    ),
     "vgg19-normalised": PaintDefaults("relu3_1", "relu1_1,relu1_2,relu2_1,relu2_2,relu3_1"),
     "squeezenet": PaintDefaults(
         "stage2.block2", "stem,stage1.block2,stage2.block2,stage3.block2,stage3.block4"
