@@ -50,7 +50,9 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path in a .pth file is searched last, and .pth files within it are not read, so that an
     # editable bitbrush beside the dependencies is out of reach.
     (packages / "borrowed.pth").write_text("\n".join(sorted(borrowed)))
-    (packages / "sitecustomize.py").write_text(NO_NETWORK)
+    # Not sitecustomize, of which some systems' Python has one of its own.
+    (packages / "no_network.py").write_text(NO_NETWORK)
+    (packages / "no_network.pth").write_text("import no_network\n")
     return folder
 
 
