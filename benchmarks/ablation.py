@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py IMAGES benchmarks/ablations.json -o FOLDER
 
-The list holds a network and, for each variant, what is tried, the options of `bitbrush paint` and a
-line on why. Paintings are kept in FOLDER, as `quality.py` does. Written at the end:
+The list holds a network and, for each variant, what is tried and the options of `bitbrush paint`.
+Paintings are kept in FOLDER, as `quality.py` does. Written at the end:
 FOLDER/ablation.md, a table, and FOLDER/sheet.jpg, all variants side by side.
 """
 
@@ -42,6 +42,10 @@ class Variant:
 
     what: str
     options: str
+
+    def contestant(self, network: str) -> str:
+        """As `Studio` knows it."""
+        return f"{network} {self.options}".strip()
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def main(
     base: list[Frontier] = []
     with progress("painting and judging", len(tried) * len(chosen)) as bar:
         for variant in tried:
-            contestant = f"{network} {variant.options}".strip()
+            contestant = variant.contestant(network)
             found = []
             studio.paint_ahead(contestant, chosen, WEIGHTS)
             for pair in chosen:
@@ -139,7 +143,7 @@ def _sheet(
 ) -> None:
     rows = []
     for variant in tried:
-        contestant = f"{network} {variant.options}".strip()
+        contestant = variant.contestant(network)
         rows.append(
             [(read_image(studio.file(pair, contestant, SHOWN)).rgb, variant.what) for pair in pairs]
         )

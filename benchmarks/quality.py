@@ -53,9 +53,8 @@ def main(
     rows = []
     with progress("painting and judging", len(chosen)) as bar:
         for done, pair in enumerate(chosen, 1):
-            if workers > 1:
-                for contestant in (one, other):
-                    studio.paint_ahead(contestant, [pair], WEIGHTS)
+            for contestant in (one, other):
+                studio.paint_ahead(contestant, [pair], WEIGHTS)
             rows.append(_row(studio, pair, one, other))
             bar.update(done, pair.name)
     ratios = [row["ratio"] for row in rows if row["ratio"] is not None]

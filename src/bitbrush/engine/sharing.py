@@ -7,6 +7,8 @@ others, so that a thread that is held up holds up nobody. No result may depend o
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit
 
 from . import simd
@@ -21,30 +23,30 @@ thread, a cache line apart, that counts the chunks taken of its share. All count
 
 
 @njit
-def take_seat(record: int) -> int:
+def take_seat(record: Any) -> int:
     """The number of the calling thread, from 0; to be asked for once in a call.
 
     Args:
         record: of the kernel.
     """
-    if record.seats != 0:  # type: ignore[attr-defined]
-        return int(simd.thread_number(record.seats))  # type: ignore[attr-defined]
-    return int(simd.raise_count(record.arrivals))  # type: ignore[attr-defined]
+    if record.seats != 0:
+        return int(simd.thread_number(record.seats))
+    return int(simd.raise_count(record.arrivals))
 
 
 @njit
-def next_chunk(record: int, seat: int, chunks: int) -> int:
+def next_chunk(record: Any, seat: int, chunks: int) -> int:
     """A chunk that nobody has taken, the thread's own share first; -1 if there is none.
 
     Args:
         record: of the kernel.
         chunks: how many there are; neighbours are taken one after the other.
     """
-    threads = record.threads  # type: ignore[attr-defined]
+    threads = record.threads
     for turn in range(threads):
         owner = (seat + turn) % threads
         first, last = chunks * owner // threads, chunks * (owner + 1) // threads
-        chunk = first + simd.raise_count(record.shares + LINE * owner)  # type: ignore[attr-defined]
+        chunk = first + simd.raise_count(record.shares + LINE * owner)
         if chunk < last:
             return int(chunk)
     return -1

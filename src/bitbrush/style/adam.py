@@ -1,6 +1,6 @@
 """Adam, for a canvas.
 
-torch's own gives the same numbers, but its first use brings in torch's compiler: two seconds and
+torch's own gives the same numbers, but its first use brings in torch's compiler: a second and
 70 MB, more than many a painting's maps.
 """
 
