@@ -86,6 +86,9 @@ def load_network(
         if precision == "auto" and target.type != "cpu":
             precision = "bf16"
         network = freeze(network, precision)
+    elif target.type == "cpu":
+        # torch's convolutions take up to a third less time so, and our statistics are made for it.
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(target)
 
 
