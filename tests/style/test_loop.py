@@ -24,6 +24,7 @@ from bitbrush.style.state import State
 MakeJob = Callable[..., Job]
 WAYS: dict[str, dict[str, Any]] = {
     "adam": {},
+    "cosine": {"schedule": "cosine"},
     "lbfgs": {"optimizer": "lbfgs"},
     "fourier": {"canvas": "fourier", "init": "noise"},
     "lbfgs on fourier": {"optimizer": "lbfgs", "canvas": "fourier"},
@@ -216,6 +217,22 @@ def test_begins_with_the_picture_it_is_given(
         start, (67, 80), mode="bicubic", antialias=True
     ).clamp(0, 1)
     torch.testing.assert_close(begun, reference, rtol=0, atol=1e-4)
+
+
+def test_steps_become_smaller_within_a_scale_where_asked(make_job: MakeJob) -> None:
+    """Two scales of six steps: the last of each moves the picture less than its first."""
+
+    def moves(schedule: str) -> list[float]:
+        job = make_job(schedule=schedule, average=0, min_size=80, steps=12)
+        pictures = [step.picture() for step in painting_steps(job)]
+        return [
+            float((after - before).abs().mean())
+            for before, after in zip(pictures, pictures[1:], strict=False)
+        ]
+
+    falling, level = moves("cosine"), moves("constant")
+    assert falling[0] > 0.9 * level[0]
+    assert falling[-1] < 0.3 * level[-1]
 
 
 def test_picture_of_a_step_is_not_changed_by_the_next(make_job: MakeJob) -> None:

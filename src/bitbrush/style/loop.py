@@ -27,6 +27,10 @@ HOLD = 5
 an L-BFGS run needs the loss to stay the same for a while."""
 
 
+LAST_RATE = 0.1
+"""What the size of a step falls to within a scale, where it falls."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a painting.
@@ -169,11 +173,12 @@ class ScalePainter:
             evaluations.append(parts)
             return loss
 
-        if settings.optimizer == "lbfgs":
-            arrived = self._descend(closure, evaluations)
-        else:
+        if isinstance(self.optimizer, Adam):
+            self.optimizer.lr = self._rate()
             self.optimizer.step(closure)
             arrived = evaluations[-1]
+        else:
+            arrived = self._descend(closure, evaluations)
         self.canvas.constrain()
         self.done += len(evaluations)
         with torch.no_grad():
@@ -182,6 +187,14 @@ class ScalePainter:
                 raise self._failure(arrived)
             self.average.update(image, len(evaluations))
         return arrived
+
+    def _rate(self) -> float:
+        """The size of Adam's next step."""
+        rate = self.job.settings.learning_rate or 0.03
+        if self.job.settings.schedule == "constant":
+            return rate
+        fall = (1 + math.cos(math.pi * self.done / self.scale.steps)) / 2
+        return rate * (LAST_RATE + (1 - LAST_RATE) * fall)
 
     def _descend(
         self, closure: Callable[[], float], evaluations: list[dict[str, float]]

@@ -19,6 +19,7 @@ STATISTICS = ("covariance", "gram", "mean", "sliced-wasserstein")
 CANVASES = ("pixels", "fourier")
 PRESERVE = ("none", "luminance", "statistics")
 OPTIMIZERS = ("adam", "lbfgs")
+SCHEDULES = ("constant", "cosine")
 POOLINGS = ("max", "average")
 ESTIMATORS = ("trained", "ste", "approx", "swish", "ede", "identity")
 INITS = ("content", "noise", "grey")
@@ -63,6 +64,7 @@ class PaintSettings:
     min_size: int = setting(128, "long edge in pixels of the first, coarsest scale")
     optimizer: str = setting("adam", "optimiser of the canvas", OPTIMIZERS)
     learning_rate: float | None = setting(None, "step size; 0.03 for adam, 1 for lbfgs")
+    schedule: str = setting("constant", "how that step size falls within a scale", SCHEDULES)
     average: float = setting(0.95, "decay of the running average of steps that is the result")
     init: str = setting("content", "'content', 'noise', 'grey', or a picture to begin with")
     canvas: str = setting("pixels", "what is optimised", CANVASES)
@@ -125,6 +127,8 @@ class PaintSettings:
     def _check_combinations(self) -> None:
         if self.style_weight == 0 and self.content_weight == 0 and self.colour_weight == 0:
             raise InputError("--style-weight, --content-weight and --colour-weight are all 0")
+        if self.optimizer == "lbfgs" and self.schedule != "constant":
+            raise InputError(f"--schedule {self.schedule} has no meaning with --optimizer lbfgs")
         if self.style_weights and sum(self.style_weights) == 0:
             raise InputError("--style-weights are all 0")
         if self.content_taps is not None and self.content_weight == 0:
