@@ -17,7 +17,7 @@ EVERYWHERE, BITS, BYTES, REALS = 0, 1, 2, 3
 TABLE = 4096
 """Entries of the table from which a factor's byte is read."""
 
-REACH = {"approx": 1.0, "swish": 3.0, "ede": 5.0}
+REACH = {"swish": 3.0, "ede": 5.0}
 """Widths from 0 beyond which a smooth factor is below the last level of a byte."""
 
 
@@ -27,8 +27,10 @@ class Factor:
 
     Attributes:
         mode: EVERYWHERE, BITS, BYTES or REALS.
-        window: BITS: the largest magnitude with factor 1; BYTES: the width of a table's entry.
-        table: BYTES: uint8 [TABLE], entry TABLE / 2 beginning at 0.
+        window: BITS: the largest magnitude with factor 1; BYTES: the width of a table's entry, or
+            without a table the magnitude from which on the byte is 0.
+        table: BYTES: uint8 [TABLE], entry TABLE / 2 beginning at 0; or None, where bytes fall evenly
+            from 254 at 0.
         unit, zero: BYTES: the factor is unit x byte + zero.
     """
 
@@ -64,6 +66,8 @@ def factor_of(estimator: Estimator, exact: bool) -> Factor:
         return Factor(BITS, estimator.width)
     if exact:
         return Factor(REALS)
+    if estimator.name == "approx":
+        return Factor(BYTES, estimator.width, unit=float(estimator.factor(torch.zeros(1))) / 254)
     step = REACH[estimator.name] * estimator.width / (TABLE // 2)
     centres = (torch.arange(TABLE, dtype=torch.float64) - TABLE // 2 + 0.5) * step
     values = estimator.factor(centres)

@@ -193,8 +193,9 @@ class PictureConv2d(StepModule):
             *(windows(side, *self.window, self.replicate, True) for side in (height, width))
         )
         columns, slots = self.weight_back.shape[1], self.kernel
-        row = 4 * columns * (gradient.shape[3] + TILE)
-        work = workspace(8 * slots + 4 * TILE * len(self.bias) + slots * row + ROW)
+        row = 4 * columns * (gradient.shape[3] + TILE + 1)
+        lists = 8 * (slots + tables.rows.shape[1] + width * tables.columns.shape[1])
+        work = workspace(lists + 4 * TILE * len(self.bias) + slots * row + ROW)
         STEM_BACK(
             torch.get_num_threads(),
             **_chunks(images * height),

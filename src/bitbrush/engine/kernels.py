@@ -65,9 +65,13 @@ def _store_halves(block: int, target: int, valid: int) -> None:
 
 
 @njit
-def load_bytes(source: int, block: int, valid: int) -> None:
+def load_bytes(source: int, block: int, valid: int) -> int:
+    """Where the bytes of a block are: at the source, or copied to where 64 have room."""
+    if valid == BLOCK:
+        return source
     for index in range(valid):
         simd.store_byte(block + index, simd.load_byte(source + index))
+    return block
 
 
 @njit
@@ -83,6 +87,13 @@ def _keep_factor(
     """Keeps what the gradient of 64 activations (or the valid ones of them) is multiplied by."""
     if mode == BITS:
         simd.store_word(bits, simd.within(values, width) & _first(valid))
+    elif mode == BYTES and table == 0:
+        if valid == BLOCK:
+            simd.tent(values, np.float32(1) / np.float32(width), bytes_)
+        else:
+            for index in range(valid):
+                far = abs(simd.load_float(values + 4 * index)) / np.float32(width)
+                simd.store_byte(bytes_ + index, int(max(254.5 - 254 * far, np.float32(0))))
     elif mode == BYTES:
         for index in range(valid):
             place = simd.load_float(values + 4 * index) / width + np.float32(TABLE // 2)
@@ -397,8 +408,8 @@ def pass_gradient(arguments: Any) -> None:
                     if mode == BITS:
                         simd.keep(term, simd.load_word(factors + word))
                     elif mode == BYTES:
-                        load_bytes(factors + place, other, valid)
-                        simd.multiply_bytes(term, other, unit, zero)
+                        levels = load_bytes(factors + place, other, valid)
+                        simd.multiply_bytes(term, levels, unit, zero)
                     elif mode == REALS:
                         load_block(factors + 4 * place, other, valid)
                         simd.multiply(term, other)

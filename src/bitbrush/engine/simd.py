@@ -20,6 +20,9 @@ from numba.extending import intrinsic
 from . import llvm
 from .llvm import ADDRESS, BLOCK, COUNT, F32, I1, I8, I16, I32, I64, LANES
 
+QUAD = 4
+"""Floats that are added up together where there are three."""
+
 
 def _lanes_of(builder: Any, word: Any) -> Any:
     """The 64 bits of a word as conditions."""
@@ -374,6 +377,27 @@ def multiply_bytes(typing: Any, values: Any, factors: Any, unit: Any, base: Any)
 
 
 @intrinsic
+def tent(typing: Any, values: Any, inverse: Any, levels: Any) -> Any:
+    """Unsigned bytes of 64 floats: 254 at 0, falling evenly to 0 where inverse x value is +-1."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, inverse, levels = arguments
+        value = _magnitude(builder, llvm.load(builder, values, llvm.vector(F32)))
+        far = builder.fmul(value, llvm.splat(builder, inverse))
+        height = builder.fsub(llvm.constant(F32, 1.0), far)
+        top = builder.fmul(height, llvm.constant(F32, 254.0))
+        # With the half that rounding wants; what is no number counts as far out.
+        raised = builder.fadd(top, llvm.constant(F32, 0.5))
+        inside = builder.fcmp_ordered(">", raised, llvm.constant(F32, 0.0))
+        level = builder.select(inside, raised, llvm.constant(F32, 0.0))
+        whole = builder.fptosi(level, llvm.vector(I32))
+        llvm.store(builder, builder.trunc(whole, llvm.vector(I8)), levels)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.float32, ADDRESS), emit
+
+
+@intrinsic
 def copy(typing: Any, source: Any, target: Any) -> Any:
     """64 floats."""
 
@@ -601,6 +625,34 @@ def clear_row(typing: Any, values: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(ADDRESS), emit
+
+
+@intrinsic
+def sum_of_quads(typing: Any, bases: Any, rows: Any, offsets: Any, columns: Any, total: Any) -> Any:
+    """Adds up the four floats at every base + offset.
+
+    Args:
+        bases: int64 [rows], addresses.
+        offsets: int64 [columns].
+        total: float32 [4], written.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bases, rows, offsets, columns, total = arguments
+        kind = llvm.vector(F32, QUAD)
+        own = cgutils.alloca_once_value(builder, llvm.constant(F32, 0.0, QUAD))
+        with cgutils.for_range(builder, rows) as row:
+            place = builder.shl(row.index, ir.Constant(I64, 3))
+            base = llvm.load(builder, builder.add(bases, place), I64)
+            with cgutils.for_range(builder, columns) as column:
+                place = builder.shl(column.index, ir.Constant(I64, 3))
+                offset = llvm.load(builder, builder.add(offsets, place), I64)
+                more = llvm.load(builder, builder.add(base, offset), kind)
+                builder.store(builder.fadd(builder.load(own), more), own)
+        llvm.store(builder, builder.load(own), total)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 5), emit
 
 
 @intrinsic

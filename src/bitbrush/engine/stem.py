@@ -145,16 +145,31 @@ def stem_back(arguments: Any) -> None:
 
     The tables say which results each row and column of the picture takes part in. weights:
     [channels, columns], of which the first 3 k k count. A row of results is multiplied with them
-    once, when the first row of the picture needs it, and kept while others may (`slots` rows).
+    once, when the first row of the picture needs it, and kept while others may (`slots` rows). A pixel's
+    gradient is the sum of three shares of each result that it takes part in.
     """
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
     height, width, channels = record.height, record.width, record.channels
     out_width, kernel, columns = record.out_width, record.kernel, record.columns
     own = record.workspace + seat * record.workspace_bytes
-    held, scaled = own, own + 8 * record.slots
+    sums = simd.stack(ROW)
+    held, bases = own, own + 8 * record.slots
+    offsets = bases + 8 * record.row_entries
+    scaled = offsets + 8 * width * record.column_entries
     shares = scaled + TILE * 4 * channels
-    share_bytes = 4 * columns * (out_width + TILE)
+    # Behind each row of shares is one of zeros, for what no result looks at.
+    nothing = 4 * columns * (out_width + TILE)
+    share_bytes = nothing + 4 * columns
+    for slot in range(record.slots):
+        for index in range(columns):
+            simd.store_float(shares + slot * share_bytes + nothing + 4 * index, np.float32(0))
+    for x in range(width):
+        for j in range(record.column_entries):
+            out_x = entry(record.table_columns, x, record.column_entries, j, 0)
+            place = COLOURS * entry(record.table_columns, x, record.column_entries, j, 1)
+            offset = 4 * (columns * out_x + place) if out_x >= 0 else nothing
+            simd.store_word(offsets + 8 * (x * record.column_entries + j), offset)
     while True:
         chunk = next_chunk(record, seat, record.chunks)
         if chunk < 0:
@@ -200,31 +215,30 @@ def stem_back(arguments: Any) -> None:
                             target + 4 * first,
                             4 * columns,
                         )
+            rows = 0
+            for i in range(record.row_entries):
+                out_y = entry(record.table_rows, y, record.row_entries, i, 0)
+                if out_y >= 0:
+                    place = kernel * entry(record.table_rows, y, record.row_entries, i, 1)
+                    slot = (image * record.out_height + out_y) % record.slots
+                    base = shares + slot * share_bytes + 4 * COLOURS * place
+                    simd.store_word(bases + 8 * rows, base)
+                    rows += 1
             picture = record.picture + COLOURS * image * record.plane_bytes + 4 * y * width
             for x in range(width):
-                red, green, blue = np.float32(0), np.float32(0), np.float32(0)
-                for i in range(record.row_entries):
-                    out_y = entry(record.table_rows, y, record.row_entries, i, 0)
-                    if out_y < 0:
-                        break
-                    first = kernel * entry(record.table_rows, y, record.row_entries, i, 1)
-                    slot = (image * record.out_height + out_y) % record.slots
-                    for j in range(record.column_entries):
-                        out_x = entry(record.table_columns, x, record.column_entries, j, 0)
-                        if out_x < 0:
-                            break
-                        place = first + entry(record.table_columns, x, record.column_entries, j, 1)
-                        source = shares + slot * share_bytes
-                        source += 4 * (columns * out_x + COLOURS * place)
-                        red += simd.load_float(source)
-                        green += simd.load_float(source + 4)
-                        blue += simd.load_float(source + 8)
-                inverse = record.normal + 4 * COLOURS
-                simd.store_float(picture + 4 * x, red * simd.load_float(inverse))
-                place = picture + record.plane_bytes + 4 * x
-                simd.store_float(place, green * simd.load_float(inverse + 4))
-                place += record.plane_bytes
-                simd.store_float(place, blue * simd.load_float(inverse + 8))
+                simd.sum_of_quads(
+                    bases,
+                    rows,
+                    offsets + 8 * x * record.column_entries,
+                    record.column_entries,
+                    sums,
+                )
+                for colour in range(COLOURS):
+                    inverse = simd.load_float(record.normal + 4 * (COLOURS + colour))
+                    simd.store_float(
+                        picture + colour * record.plane_bytes + 4 * x,
+                        simd.load_float(sums + 4 * colour) * inverse,
+                    )
 
 
 STEM = Kernel(stem, STEM_FIELDS)

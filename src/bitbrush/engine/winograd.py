@@ -160,8 +160,8 @@ def winograd(arguments: Any) -> None:
                         word = factors + 8 * (pixel * filter_blocks + block)
                         simd.keep(own, simd.load_word(word))
                     elif mode == BYTES:
-                        load_bytes(factors + place, term, valid)
-                        simd.multiply_bytes(own, term, unit, zero)
+                        levels = load_bytes(factors + place, term, valid)
+                        simd.multiply_bytes(own, levels, unit, zero)
                     elif mode == REALS:
                         load_block(factors + 4 * place, term, valid)
                         simd.multiply(own, term)
