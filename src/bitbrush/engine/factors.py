@@ -29,8 +29,8 @@ class Factor:
         mode: EVERYWHERE, BITS, BYTES or REALS.
         window: BITS: the largest magnitude with factor 1; BYTES: the width of a table's entry, or
             without a table the magnitude from which on the byte is 0.
-        table: BYTES: uint8 [TABLE], entry TABLE / 2 beginning at 0; or None, where bytes fall evenly
-            from 254 at 0.
+        table: BYTES: uint8 [TABLE], entry TABLE / 2 beginning at 0; or None, where the byte is 254
+            at 0 and falls evenly.
         unit, zero: BYTES: the factor is unit x byte + zero.
     """
 

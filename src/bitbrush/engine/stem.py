@@ -145,8 +145,8 @@ def stem_back(arguments: Any) -> None:
 
     The tables say which results each row and column of the picture takes part in. weights:
     [channels, columns], of which the first 3 k k count. A row of results is multiplied with them
-    once, when the first row of the picture needs it, and kept while others may (`slots` rows). A pixel's
-    gradient is the sum of three shares of each result that it takes part in.
+    once, when the first row of the picture needs it, and kept while others may (`slots` rows). A
+    pixel's gradient is the sum of three shares of each result that it takes part in.
     """
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
