@@ -10,8 +10,9 @@ or, with torchvision's own VGG-19 (548 MB):
     bitbrush weights pull vgg19
     python train/quickbrush.py --data FOLDER --teacher vgg19 -o runs/quickbrush
 
-Interrupted, the same command continues. The output folder then holds the packed weights, the curve
-and a model card. Needs the extra `train`.
+Its relatives are trained in the same way, with --network. Interrupted, the same command continues.
+The output folder then holds the packed weights, the curve and a model card. Needs the extra
+`train`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from bitbrush.errors import InputError
 from bitbrush.layers import QuantConv2d
-from bitbrush.networks.quickbrush import BLOCKS, STEM, WIDTHS, QuickBrush
+from bitbrush.networks.quickbrush import QuickBrush
+from bitbrush.networks.registry import network_spec
 from bitbrush.networks.taps import Network
 from bitbrush.train.card import Report, write_card
 from bitbrush.train.distil import Recipe, Target, distil
@@ -42,6 +44,8 @@ from bitbrush.train.duplicates import Unwanted
 from bitbrush.train.pictures import PictureCache, encoded_pictures
 from bitbrush.weights.bits import save_network
 from bitbrush.weights.loading import load_network
+
+NAME = "quickbrush"
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The teacher's layers, one for the stem and the end of each stage."""
@@ -71,15 +75,32 @@ class Control(StrEnum):
     RANDOM_SIGNS = "random-signs"
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers))
-
-
-def _numbers(text: str) -> list[int]:
+def _numbers(text: str | None) -> list[int] | None:
     try:
-        return [int(part) for part in text.split(",")]
+        return None if text is None else [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"{text!r} is not N,…") from None
+
+
+def built(
+    name: str, stem: int | None, widths: str | None, blocks: str | None, control: Control
+) -> QuickBrush:
+    """The network of that name, with other numbers where they are given."""
+    network = network_spec(name).build()
+    if not isinstance(network, QuickBrush):
+        raise InputError(f"{name} is no quickbrush")
+    student = QuickBrush(
+        name=name,
+        stem=stem or network.stem.out_channels,
+        widths=_numbers(widths) or [each.conv.out_channels for each in network.transitions],
+        blocks=_numbers(blocks) or [len(stage) for stage in network.stages],
+        one_bit=control is not Control.FLOAT,
+    )
+    if control is Control.RANDOM_SIGNS:
+        for layer in student.modules():
+            if isinstance(layer, QuantConv2d):
+                layer.weight.requires_grad_(False)
+    return student
 
 
 def unwanted(folders: Sequence[Path]) -> Unwanted:
@@ -95,9 +116,10 @@ def main(
     without: Annotated[
         list[Path], typer.Option(help="Folders of pictures that it will be judged by.")
     ] = [],  # noqa: B006
-    stem: Annotated[int, typer.Option(help="Channels of the stem.")] = STEM,
-    widths: Annotated[str, typer.Option(help="Channels of each stage.")] = _listed(WIDTHS),
-    blocks: Annotated[str, typer.Option(help="Blocks of each stage.")] = _listed(BLOCKS),
+    network: Annotated[str, typer.Option(help="quickbrush, or one of its relatives.")] = NAME,
+    stem: Annotated[int | None, typer.Option(help="Channels of the stem, if not its own.")] = None,
+    widths: Annotated[str | None, typer.Option(help="N,…: channels of each stage.")] = None,
+    blocks: Annotated[str | None, typer.Option(help="N,…: blocks of each stage.")] = None,
     control: Annotated[
         Control, typer.Option(help="What to do without: bits, or the training of the signs.")
     ] = Control.NONE,
@@ -108,16 +130,7 @@ def main(
     """Train quickbrush, or continue."""
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    student = QuickBrush(
-        stem=stem,
-        widths=_numbers(widths),
-        blocks=_numbers(blocks),
-        one_bit=control is not Control.FLOAT,
-    )
-    if control is Control.RANDOM_SIGNS:
-        for layer in student.modules():
-            if isinstance(layer, QuantConv2d):
-                layer.weight.requires_grad_(False)
+    student = built(network, stem, widths, blocks, control)
     student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teachers = [
         load_network(name, device=device).to(memory_format=torch.channels_last) for name in teacher
@@ -156,8 +169,8 @@ def main(
                 sums, points = {}, 0
                 bar.update(task, note=" ".join(f"{value:.2f}" for value in means.values()))
             bar.update(task, completed=step.step)
-    weights = output / "quickbrush.safetensors"
-    metadata = {"network": "quickbrush", "source": "trained by bitbrush", "licence": "MIT"}
+    weights, card = output / f"{network}.safetensors", output / f"{network}.md"
+    metadata = {"network": network, "source": "trained by bitbrush", "licence": "MIT"}
     save_network(student, weights, metadata, half=True)
     report = Report(
         network=student,
@@ -168,8 +181,8 @@ def main(
         recipe=recipe,
         curve=[json.loads(line) for line in curve.read_text().splitlines()],
     )
-    write_card(report, weights, output / "quickbrush.md")
-    print(f"{weights}: {weights.stat().st_size / 1024:.0f} KiB, card in {output / 'quickbrush.md'}")
+    write_card(report, weights, card)
+    print(f"{weights}: {weights.stat().st_size / 1024:.0f} KiB, card in {card}")
 
 
 if __name__ == "__main__":

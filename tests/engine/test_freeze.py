@@ -37,6 +37,9 @@ Relative = Callable[[Tensor, Tensor], float]
 ALEX = (40, 64, 70, 64, 48, 32, 32)
 SMALL: dict[str, Callable[..., Network]] = {
     "quickbrush": lambda **_: QuickBrush(stem=24, widths=(64, 128), blocks=(1, 3)),
+    "quickbrush-small": lambda **_: QuickBrush(
+        "quickbrush-small", stem=16, widths=(64, 64), blocks=(1, 2)
+    ),
     "quicknet": lambda **p: QuickNet(
         "quicknet", (2, 2), "concat", (False, False), widths=(64, 128), classes=10, **p
     ),

@@ -23,5 +23,12 @@ def test_default_taps_are_maps_of_the_network(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_nothing_but_what_may_be_left_out_is_left_out(name: str) -> None:
     settings = resolved(PaintSettings(network=name))
-    for field in ("content_taps", "style_taps", "encode_scale", "estimator", "learning_rate"):
+    for field in (
+        "content_taps",
+        "style_taps",
+        "encode_scale",
+        "estimator",
+        "noise",
+        "learning_rate",
+    ):
         assert getattr(settings, field) is not None

@@ -58,6 +58,8 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
         {"content_weight": 0, "content_taps": None},
         {"style_weight": 0, "style_taps": None, "colour_weight": 0, "tv_weight": 0},
         {"encode_scale": 1.5},
+        {"noise": 0.1},
+        {"noise": 0.1, "encode_scale": 1.5},
         {"encode_scale": 0.7, "size": 190, "min_size": 190},
     ],
 )
@@ -73,7 +75,8 @@ def test_loss_and_gradient_are_those_of_the_whole(
     tiled = make_objective(job, scale, content)
     assert isinstance(tiled, TiledObjective) and len(tiled.tiles) > 1
     terms = [*tiled.image_terms, *tiled.style_terms]
-    whole = WholeObjective(job.network, job.taps(), terms, content, tiled.content_weights)
+    weights, noise = tiled.content_weights, tiled.noise
+    whole = WholeObjective(job.network, job.taps(), terms, content, weights, noise)
     image = make_picture(5, scale.height, scale.width) * 0.8 + 0.1
     image += 0.05 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
     view = View(10, 9, 20, job.settings.encode_scale or 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bitbrush.style.views import MARGIN, View, blurred, random_view
+from bitbrush.style.views import MARGIN, View, blurred, noisy, random_view
 
 PICTURE = torch.rand(1, 3, 40, 50, generator=torch.Generator().manual_seed(0))
 
@@ -43,3 +43,13 @@ def test_blur_spreads_a_point_and_removes_a_checkerboard() -> None:
     assert float(inner.abs().max()) == 0
     flat = torch.full((1, 3, 5, 5), 0.3)
     torch.testing.assert_close(blurred(flat), flat)
+
+
+def test_noise_has_the_spread_that_is_asked_for_and_is_drawn_anew() -> None:
+    image, random = torch.full((1, 3, 90, 80), 0.5), torch.Generator().manual_seed(0)
+    first, second = (noisy(image, 0.1, random) - image for _ in range(2))
+    assert noisy(image, 0.0, random) is image
+    for noise in (first, second):
+        assert abs(float(noise.mean())) < 2e-3
+        assert float(noise.std()) == pytest.approx(0.1, rel=0.02)
+    assert abs(float((first * second).mean())) < 2e-4

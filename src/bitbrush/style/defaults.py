@@ -12,12 +12,13 @@ from .settings import PaintSettings, option_name
 
 @dataclass(frozen=True)
 class PaintDefaults:
-    """Taps, the size at which the network sees the picture, and the estimator of its gradient."""
+    """Taps, how the network sees the picture, and the estimator of its gradient."""
 
     content_taps: str
     style_taps: str
     encode_scale: float = 1.0
     estimator: str = "trained"
+    noise: float = 0.0
 
 
 _VGG = PaintDefaults("relu3_1", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1")
@@ -32,6 +33,10 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
         "stage1.block2,stage2.block3",
         "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
+    ),
+    "quickbrush-small": PaintDefaults(
+        "stage1.block1,stage2.block3",
+        "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
     ),
     "quicknet": _COARSE_STEM,
     "quicknet-large": _COARSE_STEM,

@@ -16,7 +16,7 @@ from .losses import IMAGE, ContentTerm, Term, evaluate, grouped, summed
 from .scales import Scale
 from .tap_loss import tap_loss
 from .tiled import TiledObjective
-from .views import MARGIN, View
+from .views import MARGIN, View, noisy
 
 
 class Objective(Protocol):
@@ -44,6 +44,7 @@ class WholeObjective:
         terms: of style, colour and smoothness.
         content: RGB [1, 3, H, W], at the size of the scale.
         content_weights: by tap; none where the content does not count.
+        noise: spread of what is added to the picture that the network sees.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class WholeObjective:
         terms: Sequence[Term],
         content: Tensor,
         content_weights: Mapping[str, float],
+        noise: float = 0.0,
     ) -> None:
         self.network = network
         self.taps = taps
         self.terms = terms
         self.content = content
         self.content_weights = content_weights
+        self.noise = noise
         self.content_terms: list[Term] = []
         self.view = View(0, 0, 0)
 
@@ -81,7 +84,7 @@ class WholeObjective:
         with torch.enable_grad():
             losses = []
             if self.taps:
-                features = self.network(self.view(leaf), self.taps)
+                features = self.network(self.view(noisy(leaf, self.noise, random)), self.taps)
                 overwrite = not self.network.keeps_taps
                 half = self.network.precision != "float32"
                 for tap in list(features):
@@ -115,6 +118,7 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
         return_freed_memory()
     terms = job.style_terms(scale)
     weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
+    noise = settings.noise or 0.0
     if tiles:
-        return TiledObjective(job.network, tiles, terms, content, weights)
-    return WholeObjective(job.network, job.taps(), terms, content, weights)
+        return TiledObjective(job.network, tiles, terms, content, weights, noise)
+    return WholeObjective(job.network, job.taps(), terms, content, weights, noise)

@@ -75,6 +75,9 @@ class PaintSettings:
     pooling: str | None = setting(None, "pooling in networks that pool", POOLINGS)
     encode_scale: float | None = setting(None, "the network sees the picture this much larger")
     roll: int = setting(16, "largest random shift of the picture under the network, in pixels")
+    noise: float | None = setting(
+        None, "spread of the noise, drawn anew at each step, that the network sees on the picture"
+    )
     blur_gradient: bool = setting(True, "blur the picture's gradient with [1 2 1]")
     preserve_colours: str = setting("none", "keep the content's colours, and how", PRESERVE)
     seed: int = setting(0, "seed of everything random")
@@ -119,6 +122,8 @@ class PaintSettings:
             _check("learning_rate", self.learning_rate, "above 0 and at most 100", 1e-12, 100)
         if self.estimator_width is not None:
             _check("estimator_width", self.estimator_width, "between 0.001 and 1000", 1e-3, 1e3)
+        if self.noise is not None:
+            _check("noise", self.noise, "at least 0 and at most 1", 0, 1)
         if self.encode_scale is not None:
             _check("encode_scale", self.encode_scale, "between 0.25 and 8", 0.25, 8)
         if self.threads is not None:
@@ -140,7 +145,7 @@ class PaintSettings:
         if self.style_weight == 0 and self.statistic != "covariance":
             raise InputError(f"--statistic {self.statistic} has no meaning with --style-weight 0")
         if self.style_weight == 0 and self.content_weight == 0:
-            for name in ("encode_scale", "estimator", "estimator_width"):
+            for name in ("encode_scale", "estimator", "estimator_width", "noise"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         f"{option_name(name)} has no meaning with --style-weight 0 and "

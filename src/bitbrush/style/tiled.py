@@ -31,7 +31,7 @@ from .losses import (
 from .statistics import Moments, channel_statistics, merged
 from .tap_loss import Slopes, of_moments, write_slopes
 from .tiles import Tile
-from .views import View
+from .views import View, noisy
 
 Area = tuple[EllipsisType, slice, slice]
 """An index of a picture."""
@@ -90,6 +90,7 @@ class TiledObjective:
         terms: of style, colour and smoothness.
         content: RGB [1, 3, H, W], at the size of the scale.
         content_weights: by tap; none where the content does not count.
+        noise: spread of what is added to the picture that the network sees.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class TiledObjective:
         terms: Sequence[Term],
         content: Tensor,
         content_weights: Mapping[str, float],
+        noise: float = 0.0,
     ) -> None:
         self.network = network
         self.tiles = tiles
@@ -106,6 +108,7 @@ class TiledObjective:
         self.style_terms = [term for term in terms if isinstance(term, StyleTerm)]
         self.content = content
         self.content_weights = content_weights
+        self.noise = noise
         self.content_moments: dict[str, Moments] = {}
         self.view = View(0, 0, 0)
 
@@ -120,10 +123,11 @@ class TiledObjective:
             arena.clear()
 
     def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        shown = noisy(image.detach(), self.noise, random)
         # What looks at the picture itself comes first: its workspaces are gone before the tiles.
         gradient, parts = self._of_image_terms(image, random)
-        gradients, of_style = self._of_style_terms(image)
-        leaf = image.detach().requires_grad_(self.view.scale != 1)
+        gradients, of_style = self._of_style_terms(shown)
+        leaf = shown.detach().requires_grad_(self.view.scale != 1)
         with torch.enable_grad():
             surface = Surface(leaf, self.view)
         onto = gradient if surface.picture is leaf else torch.zeros_like(surface.picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +80,22 @@ def random_view(roll: int, scale: float, random: torch.Generator) -> View:
     """
     top, left = torch.randint(roll + 1, (2,), generator=random).tolist()
     return View(MARGIN + top, MARGIN + left, 2 * MARGIN + roll, scale)
+
+
+def noisy(image: Tensor, spread: float, random: torch.Generator) -> Tensor:
+    """A picture with noise on it; itself where there is to be none.
+
+    One-bit layers tell much the same about pictures that are nearly the same, but each jumps at
+    other places. Over many steps the gradient is that of what they tell on average.
+
+    Args:
+        image: [1, C, H, W].
+        spread: standard deviation of the noise, which is uniform.
+    """
+    if spread == 0:
+        return image
+    noise = torch.rand(image.shape, generator=random).sub_(0.5).mul_(math.sqrt(12) * spread)
+    return image + noise.to(image.device)
 
 
 def blurred(gradient: Tensor) -> Tensor:
