@@ -33,10 +33,12 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
         "stage1.block2,stage2.block3",
         "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
+        noise=0.02,
     ),
     "quickbrush-small": PaintDefaults(
         "stage1.block1,stage2.block3",
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
+        noise=0.02,
     ),
     "quicknet": _COARSE_STEM,
     "quicknet-large": _COARSE_STEM,
