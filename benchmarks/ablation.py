@@ -2,7 +2,8 @@
 
     python benchmarks/ablation.py IMAGES benchmarks/ablations.json -o FOLDER
 
-The list holds a network and, for each variant, what is tried and the options of `bitbrush paint`.
+The list holds a network, options that all have (`base`), and for each variant what is tried and its
+own options of `bitbrush paint`. The first row is the base alone.
 Paintings are kept in FOLDER, as `quality.py` does. Written at the end:
 FOLDER/ablation.md, a table, and FOLDER/sheet.jpg, all variants side by side.
 """
@@ -78,14 +79,17 @@ def main(
     """Try variants of a network's settings."""
     held = json.loads(variants.read_text(encoding="utf-8"))
     network = held["network"]
-    tried = [Variant("present settings", "")]
-    tried += [Variant(each["what"], each["options"]) for each in held["variants"]]
+    base = held.get("base", "")
+    tried = [Variant("present settings", base)]
+    tried += [
+        Variant(each["what"], f"{base} {each['options']}".strip()) for each in held["variants"]
+    ]
     every = PairSets.read(pairs).tuning
     chosen = every if count is None else every[:: max(len(every) // count, 1)][:count]
     output.mkdir(parents=True, exist_ok=True)
     studio = Studio(images, output, Judge.load(judge), size, workers)
     rows: list[Row] = []
-    base: list[Frontier] = []
+    first: list[Frontier] = []
     with progress("painting and judging", len(tried) * len(chosen)) as bar:
         for variant in tried:
             contestant = variant.contestant(network)
@@ -95,8 +99,8 @@ def main(
                 points = [studio.judged(pair, contestant, weight) for weight in WEIGHTS]
                 found.append(Frontier.of(points))
                 bar.update(len(rows) * len(chosen) + len(found), variant.what)
-            base = base or found
-            rows.append(_row(studio, chosen, variant, contestant, found, base))
+            first = first or found
+            rows.append(_row(studio, chosen, variant, contestant, found, first))
             (output / "ablation.md").write_text(_table(rows), encoding="utf-8")
     _sheet(studio, chosen, network, tried, output / "sheet.jpg")
     print(_table(rows))
