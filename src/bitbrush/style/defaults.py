@@ -100,6 +100,9 @@ def resolved(settings: PaintSettings) -> PaintSettings:
     if settings.estimator_width is not None and settings.estimator is None:
         # A width without a name is meant for a window that has one.
         filled["estimator"] = "approx"
+    if "noise" in filled and settings.optimizer == "lbfgs":
+        # Its steps rest on a loss that stays the same for a while.
+        filled["noise"] = 0.0
     if settings.learning_rate is None:
         filled["learning_rate"] = 0.03 if settings.optimizer == "adam" else 1.0
     if settings.style_size is None and settings.counts_style():
