@@ -91,7 +91,7 @@ def built(
         raise InputError(f"{name} is no quickbrush")
     student = QuickBrush(
         name=name,
-        stem=stem or network.stem.out_channels,
+        stem=network.stem.out_channels if stem is None else stem,
         widths=_numbers(widths) or [each.conv.out_channels for each in network.transitions],
         blocks=_numbers(blocks) or [len(stage) for stage in network.stages],
         one_bit=control is not Control.FLOAT,

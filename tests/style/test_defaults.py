@@ -32,3 +32,9 @@ def test_nothing_but_what_may_be_left_out_is_left_out(name: str) -> None:
         "learning_rate",
     ):
         assert getattr(settings, field) is not None
+
+
+def test_lbfgs_gets_a_loss_that_stays_the_same() -> None:
+    assert resolved(PaintSettings()).noise == 0.02
+    assert resolved(PaintSettings(optimizer="lbfgs")).noise == 0
+    assert resolved(PaintSettings(optimizer="lbfgs", noise=0.1)).noise == 0.1

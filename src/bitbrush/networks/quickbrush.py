@@ -132,8 +132,3 @@ class QuickBrush(Network):
 def quickbrush_small() -> QuickBrush:
     """For phones: a quarter of the bytes."""
     return QuickBrush("quickbrush-small", stem=16, widths=(64, 64, 64, 128), blocks=(1, 3, 3, 3))
-
-
-def quickbrush_large() -> QuickBrush:
-    """For those who want the best: five times the bytes."""
-    return QuickBrush("quickbrush-large", widths=(128, 256, 384, 512), blocks=(2, 4, 4, 4))

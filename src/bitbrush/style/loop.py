@@ -190,7 +190,7 @@ class ScalePainter:
 
     def _rate(self) -> float:
         """The size of Adam's next step."""
-        rate = self.job.settings.learning_rate or 0.03
+        rate = _learning_rate(self.job)
         if self.job.settings.schedule == "constant":
             return rate
         fall = (1 + math.cos(math.pi * self.done / self.scale.steps)) / 2
@@ -209,7 +209,7 @@ class ScalePainter:
         assert isinstance(self.optimizer, torch.optim.Optimizer)
         before = [parameter.detach().clone() for parameter in self.canvas.parameters]
         for group in self.optimizer.param_groups:
-            group["lr"] = self.caution * (self.job.settings.learning_rate or 1.0)
+            group["lr"] = self.caution * _learning_rate(self.job)
             group["max_iter"] = group["max_eval"] = min(HOLD, self.scale.steps - self.done)
         self.optimizer.step(closure)
         if sum(evaluations[-1].values()) <= sum(evaluations[0].values()):
@@ -291,8 +291,14 @@ class ScalePainter:
         self.objective.look(View(int(top), int(left), int(extra), float(scale)))
 
 
+def _learning_rate(job: Job) -> float:
+    rate = job.settings.learning_rate
+    assert rate is not None, "a job's settings are resolved"
+    return rate
+
+
 def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer | Adam:
-    rate = job.settings.learning_rate or 0.03
+    rate = _learning_rate(job)
     if job.settings.optimizer == "lbfgs":
         # Without tolerances: how long to paint is the user's choice.
         return torch.optim.LBFGS(
