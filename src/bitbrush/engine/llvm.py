@@ -71,3 +71,20 @@ def multiply_add(builder: Any, one: Any, other: Any, more: Any) -> Any:
         builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fma.v{kind.count}f32"
     )
     return builder.call(function, [one, other, more])
+
+
+def wide(builder: Any, halves: Any) -> Any:
+    """bfloat16 (as integers of 16 bits) to float32."""
+    lanes = halves.type.count
+    bits = builder.shl(builder.zext(halves, vector(I32, lanes)), constant(I32, 16, lanes))
+    return builder.bitcast(bits, vector(F32, lanes))
+
+
+def narrow(builder: Any, value: Any) -> Any:
+    """float32 to bfloat16, to the nearest, ties to even."""
+    lanes = value.type.count
+    bits = builder.bitcast(value, vector(I32, lanes))
+    sixteen = constant(I32, 16, lanes)
+    odd = builder.and_(builder.lshr(bits, sixteen), constant(I32, 1, lanes))
+    rounded = builder.add(bits, builder.add(odd, constant(I32, 0x7FFF, lanes)))
+    return builder.trunc(builder.lshr(rounded, sixteen), vector(I16, lanes))

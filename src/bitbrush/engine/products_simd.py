@@ -32,15 +32,19 @@ def _add(builder: Any, value: Any, column: Any, total: Any, half: bool) -> Any:
 
 @intrinsic
 def round_to_half(typing: Any, values: Any, halves: Any) -> Any:
-    """16 float32 to bfloat16, where `has_half_products`."""
+    """16 float32 to the nearest bfloat16, ties to even."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, halves = arguments
-        kind = ir.FunctionType(llvm.row(I16), [llvm.row(F32)])
-        function = cgutils.get_or_insert_function(
-            builder.module, kind, "llvm.x86.avx512bf16.cvtneps2bf16.512"
-        )
-        rounded = builder.call(function, [llvm.load(builder, values, llvm.row(F32))])
+        value = llvm.load(builder, values, llvm.row(F32))
+        if has_half_products():
+            kind = ir.FunctionType(llvm.row(I16), [llvm.row(F32)])
+            function = cgutils.get_or_insert_function(
+                builder.module, kind, "llvm.x86.avx512bf16.cvtneps2bf16.512"
+            )
+            rounded = builder.call(function, [value])
+        else:
+            rounded = llvm.narrow(builder, value)
         llvm.store(builder, rounded, halves)
         return context.get_dummy_value()
 

@@ -44,20 +44,6 @@ def _magnitude(builder: Any, value: Any) -> Any:
     return builder.bitcast(builder.and_(bits, llvm.constant(I32, 0x7FFFFFFF)), llvm.vector(F32))
 
 
-def _wide(builder: Any, halves: Any) -> Any:
-    """bfloat16 (as 64 integers of 16 bits) to float32."""
-    bits = builder.shl(builder.zext(halves, llvm.vector(I32)), llvm.constant(I32, 16))
-    return builder.bitcast(bits, llvm.vector(F32))
-
-
-def _narrow(builder: Any, value: Any) -> Any:
-    """float32 to bfloat16, to the nearest, ties to even."""
-    bits = builder.bitcast(value, llvm.vector(I32))
-    odd = builder.and_(builder.lshr(bits, llvm.constant(I32, 16)), llvm.constant(I32, 1))
-    rounded = builder.add(bits, builder.add(odd, llvm.constant(I32, 0x7FFF)))
-    return builder.trunc(builder.lshr(rounded, llvm.constant(I32, 16)), llvm.vector(I16))
-
-
 @intrinsic
 def raise_count(typing: Any, counter: Any) -> Any:
     """The count at an address (int64), which is raised by one for whoever comes next."""
@@ -261,7 +247,7 @@ def wide(typing: Any, halves: Any, values: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         halves, values = arguments
-        llvm.store(builder, _wide(builder, llvm.load(builder, halves, llvm.vector(I16))), values)
+        llvm.store(builder, llvm.wide(builder, llvm.load(builder, halves, llvm.vector(I16))), values)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -273,7 +259,7 @@ def narrow(typing: Any, values: Any, halves: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, halves = arguments
-        llvm.store(builder, _narrow(builder, llvm.load(builder, values, llvm.vector(F32))), halves)
+        llvm.store(builder, llvm.narrow(builder, llvm.load(builder, values, llvm.vector(F32))), halves)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
