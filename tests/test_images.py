@@ -392,7 +392,7 @@ def test_a_second_page_without_a_size_is_damage(tmp_path: Path) -> None:
         read_image(stored(tmp_path, bytes(data), "pages.tiff"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_damage_never_raises_anything_else(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -69,9 +69,7 @@ def quarters(values: Tensor) -> Tensor:
     return (values * 4).round() / 4
 
 
-@settings(
-    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from([1, 16, 64, 70, 128]),
     st.integers(1, 4),

@@ -52,9 +52,7 @@ def walked(network: Network, image: Tensor, taps: list[str]) -> tuple[dict[str, 
     return copies, gradient
 
 
-@settings(
-    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(list(NETWORKS)),
     st.sampled_from(["float32", "bf16", "int8"]),

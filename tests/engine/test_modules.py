@@ -38,9 +38,7 @@ Values = Callable[[tuple[int, ...], int], Tensor]
 Relative = Callable[[Tensor, Tensor], float]
 
 TOLERANCE = {"float32": 1e-5, "bf16": 1e-2}
-relaxed = settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 counts = st.sampled_from([1, 3, 16, 48, 63, 64, 65, 96, 130])
 
 

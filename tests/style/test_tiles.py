@@ -22,7 +22,7 @@ from bitbrush.style.tiles import HALOS, plan, spans
     step=st.sampled_from([1, 2, 4, 16]),
     halos=st.integers(0, 5),
 )
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 def test_spans_cover_an_axis_once_in_step_with_it(
     size: int, count: int, step: int, halos: int
 ) -> None:

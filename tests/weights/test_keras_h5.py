@@ -227,9 +227,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
             read_keras_h5(path)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_one_error_or_floats(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(gzip.decompress((GOLDEN / "quicknet-v1.h5.gz").read_bytes()))

@@ -63,7 +63,7 @@ def test_every_array_comes_back_to_the_bit(layout: str, folder: Path) -> None:
 
 
 @given(st.sampled_from(LAYOUTS), st.floats(0, 1, exclude_max=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_truncated_file_is_refused(folder: Path, layout: str, share: float) -> None:
     data = pack_file(ARRAYS, layout)
     path = folder / "short.params"
@@ -76,7 +76,7 @@ def test_a_truncated_file_is_refused(folder: Path, layout: str, share: float) ->
     st.sampled_from(LAYOUTS),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_damaged_file_gives_arrays_or_one_error(
     folder: Path, layout: str, damage: list[tuple[int, int]]
 ) -> None:

@@ -142,7 +142,7 @@ def _popcount_words() -> float:
     import numba
     import numpy as np
 
-    from ..engine import llvm, simd
+    from ..engine import counting, llvm
 
     rows, run, rounds = 3, 12, 20_000
     weights = np.arange(rows * run * llvm.BLOCK, dtype=np.int32)
@@ -152,7 +152,7 @@ def _popcount_words() -> float:
     @numba.njit
     def count(rounds: Any, sums: Any, pixels: Any, weights: Any) -> None:
         for _ in range(rounds):
-            simd.differing_bits(
+            counting.differing_bits(
                 sums, pixels, pixels + 48, pixels + 96, pixels + 144, rows, 48, run, weights
             )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from . import simd
+from . import counting, simd
 from .factors import BITS, BYTES, REALS, TABLE
 from .llvm import BLOCK, LANES, TILE
 from .runtime import Kernel
@@ -216,7 +216,7 @@ def _differing(
     )
     for plane in range(record.planes):
         shift = plane * record.plane_bytes
-        simd.differing_bits(
+        counting.differing_bits(
             sums if plane == 0 else plane_sums,
             addresses[0] + shift,
             addresses[1] + shift,

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import counting
+
 BLOCK = 64
 """Channels whose bits share a word."""
 
@@ -61,10 +63,12 @@ class Filters:
         words = bits.reshape(out, -1).numpy().view(np.int32)
         filled = np.zeros((blocks_of(out) * BLOCK, words.shape[1]), np.int32)
         filled[:out] = words
-        arranged = filled.reshape(blocks_of(out), BLOCK, -1).transpose(0, 2, 1)
+        turned = filled.reshape(blocks_of(out), BLOCK, -1).transpose(0, 2, 1)
         # torch's memory begins at a cache line, numpy's does not, and loads would lie across two.
         return cls(
-            torch.from_numpy(arranged).clone(memory_format=torch.contiguous_format),
+            torch.from_numpy(counting.arranged(turned)).clone(
+                memory_format=torch.contiguous_format
+            ),
             channels,
             out,
             kernel,
@@ -72,8 +76,9 @@ class Filters:
 
     def signs(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The filters as -1 and +1, [O, C, k, k]."""
-        flat = self.words.permute(0, 2, 1).reshape(-1, self.words.shape[1])[: self.channels_out]
-        words = torch.from_numpy(np.ascontiguousarray(flat.numpy()).view(np.int64))
+        turned = counting.as_they_were(self.words.numpy()).transpose(0, 2, 1)
+        flat = np.ascontiguousarray(turned).reshape(-1, turned.shape[2])[: self.channels_out]
+        words = torch.from_numpy(flat.view(np.int64))
         shape = (self.channels_out, self.kernel, self.kernel, -1)
         bits = unpack_bits(words.reshape(shape), self.channels_in)
         return bits.permute(0, 3, 1, 2).to(dtype).mul_(2).sub_(1)

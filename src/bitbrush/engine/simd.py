@@ -111,68 +111,6 @@ def stack(typing: Any, size: Any) -> Any:
 
 
 @intrinsic
-def differing_bits(
-    typing: Any,
-    sums: Any,
-    pixel0: Any,
-    pixel1: Any,
-    pixel2: Any,
-    pixel3: Any,
-    rows: Any,
-    row_bytes: Any,
-    run: Any,
-    weights: Any,
-) -> Any:
-    """Counts, for four pixels and 64 filters, the bits in which window and filter differ.
-
-    Args:
-        sums: int32 [4, 64], written.
-        pixel0 … pixel3: the first word under each pixel's window.
-        rows: of the window.
-        row_bytes: from one row of the packed map to the next.
-        run: 32-bit words in a row of the window.
-        weights: uint32 [rows x run, 64].
-    """
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, *pixels, rows, row_bytes, run, weights = arguments
-        vector, registers = llvm.vector(I32, LANES), BLOCK // LANES
-        count_bits = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector]), f"llvm.ctpop.v{LANES}i32"
-        )
-        zero = ir.Constant(vector, [0] * LANES)
-        totals = [
-            [cgutils.alloca_once_value(builder, zero) for _ in range(registers)] for _ in pixels
-        ]
-        with cgutils.for_range(builder, rows) as row:
-            below = builder.mul(row.index, row_bytes)
-            starts = [builder.add(pixel, below) for pixel in pixels]
-            first = builder.mul(row.index, run)
-            with cgutils.for_range(builder, run) as word:
-                index = builder.add(first, word.index)
-                address = builder.add(weights, builder.shl(index, ir.Constant(I64, 8)))
-                filters = [
-                    llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), vector)
-                    for part in range(registers)
-                ]
-                step = builder.shl(word.index, ir.Constant(I64, 2))
-                for start, total in zip(starts, totals, strict=True):
-                    seen = llvm.load(builder, builder.add(start, step), I32)
-                    seen = llvm.splat(builder, seen, LANES)
-                    for part in range(registers):
-                        differing = builder.xor(seen, filters[part])
-                        bits = builder.call(count_bits, [differing])
-                        builder.store(builder.add(builder.load(total[part]), bits), total[part])
-        for pixel, total in enumerate(totals):
-            for part in range(registers):
-                place = llvm.offset(builder, sums, 4 * (BLOCK * pixel + LANES * part))
-                llvm.store(builder, builder.load(total[part]), place)
-        return context.get_dummy_value()
-
-    return types.void(*[ADDRESS] * 9), emit
-
-
-@intrinsic
 def signs(typing: Any, values: Any) -> Any:
     """The word whose bits are set where 64 floats are not below 0."""
 
@@ -247,7 +185,9 @@ def wide(typing: Any, halves: Any, values: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         halves, values = arguments
-        llvm.store(builder, llvm.wide(builder, llvm.load(builder, halves, llvm.vector(I16))), values)
+        llvm.store(
+            builder, llvm.wide(builder, llvm.load(builder, halves, llvm.vector(I16))), values
+        )
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
@@ -259,7 +199,9 @@ def narrow(typing: Any, values: Any, halves: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, halves = arguments
-        llvm.store(builder, llvm.narrow(builder, llvm.load(builder, values, llvm.vector(F32))), halves)
+        llvm.store(
+            builder, llvm.narrow(builder, llvm.load(builder, values, llvm.vector(F32))), halves
+        )
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS), emit
