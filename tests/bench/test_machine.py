@@ -19,7 +19,9 @@ def test_peaks_are_of_a_plausible_machine(monkeypatch: pytest.MonkeyPatch) -> No
     assert found["clock"] is None or 0.5e9 < found["clock"] < 8e9
     # Eight words in three operations, of which four go at a time: no AVX-512 does more.
     assert 1e7 < found["popcount_words"] < 8e9 * 8 * 4 / 3 * describe()["threads"]
-    assert found["float32_macs"] > 1e8 and found["bf16_macs"] > 1e7
+    assert found["float32_macs"] > 1e8
+    halves = found["bf16_macs"]
+    assert halves is None or halves > 1e7
     octets = found["int8_macs"]
     assert octets is None or octets > 1e8
 

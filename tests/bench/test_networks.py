@@ -33,6 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "FORWARD_SIZE", 64)
     monkeypatch.setattr(networks, "TRIALS", 1)
     monkeypatch.setattr(networks, "PROFILED", 1)
+    monkeypatch.setattr(networks, "has_half_units", lambda: True)
 
 
 def test_a_run_has_all_sections_and_tables(quick: None) -> None:
@@ -65,6 +66,8 @@ def test_ratios_and_targets_of_the_usual_run(monkeypatch: pytest.MonkeyPatch) ->
     found = [(ratio.value, ratio.target) for ratio in ratios]
     assert found == [(7, 7), (50, 50), (17, 18), (50 / 7, 7), (25, 20), (50 / 3, None)]
     assert all(ratio.what != ratio.against for ratio in ratios)
+    without = networks._step_ratios(plan, engines[:-1], times)
+    assert without == [ratio for ratio in ratios if "bf16 (auto" not in ratio.against]
     steps = {f"{engines[0].label}, forward": 1.0, f"{engines[3].label}, forward": 4.0}
     steps |= {f"{engines[0].label}, step": 2.0, "LCE, 1 thread": 26.0, "LCE, 2 threads": 24.0}
     steps |= {"TensorFlow, forward": 9.0, "TensorFlow, step": 12.0}

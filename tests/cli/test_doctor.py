@@ -63,7 +63,8 @@ def test_text() -> None:
 def test_why_this_precision() -> None:
     assert "amx-bf16" in doctor._why("bf16", frozenset({"amx-bf16", "avx2"}))
     assert "avx512vnni" in doctor._why("int8", frozenset({"avx512vnni", "avx2"}))
-    assert "no unit" in doctor._why("float32", frozenset({"avx2"}))
+    assert "avx2" in doctor._why("int8", frozenset({"avx2"}))
+    assert "no unit" in doctor._why("float32", frozenset({"ssse3"}))
 
 
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,7 +216,10 @@ def test_another_cpu_or_source_has_another_folder(
     with monkeypatch.context() as patch:
         patch.setattr(numba, "__version__", "0.0.0")
         fourth = identity(sources)
-    assert len({first, second, third, fourth}) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_cache, "cpu_features", lambda: frozenset({"neon"}))
+        fifth = identity(sources)
+    assert len({first, second, third, fourth, fifth}) == 5
 
 
 def test_nothing_is_fetched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,15 +99,17 @@ def peaks() -> dict[str, float | None]:
     Returns:
         clock in Hz of one core (None where it cannot be measured), words of 64 bits a second that
         the convolution's innermost loop takes with everything in the first cache, multiply-adds a
-        second of the innermost loop in 8-bit integers (None where the CPU has no unit for them)
-        and of a large matrix product in bfloat16 and float32, bytes a second that a copy reads and
+        second of the innermost loop in 8-bit integers and of a large matrix product in bfloat16
+        (None where the CPU has no unit for them) and float32, bytes a second that a copy reads and
         writes in memory and in a map of a few MB.
     """
+    from ..engine.precision import has_half_units
+
     return {
         "clock": _clock(),
         "popcount_words": _popcount_words() * torch.get_num_threads(),
         "int8_macs": _octet_macs(),
-        "bf16_macs": _product(torch.bfloat16),
+        "bf16_macs": _product(torch.bfloat16) if has_half_units() else None,
         "float32_macs": _product(torch.float32),
         "memory_bytes": _copy(2**28),
         "cache_bytes": _copy(2**21),
@@ -167,9 +169,9 @@ def _octet_macs() -> float | None:
     import numpy as np
 
     from ..engine import llvm, winograd_simd
-    from ..engine.precision import cpu_features
+    from ..engine.precision import cpu_features, octet_units
 
-    if "avx512vnni" not in cpu_features():
+    if not octet_units(cpu_features()):
         return None
     room, rounds = 64, 100_000
     octets = np.ones((llvm.TILE, room), np.uint8)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..engine.precision import best_precision
+from ..engine.precision import best_precision, has_half_units
 from ..errors import InputError
 from ..networks.registry import network_spec
 from .machine import OthersBusy, describe, peaks
@@ -109,10 +109,9 @@ def bench_step(plan: Plan, advance: Advance, peer: Peer | None = None) -> dict[s
     shares |= {"memory": 60.0, "growth": 4.0 * len(plan.sizes), "parts": 10.0}
     stages = Stages(advance, shares)
     with stages.part("step") as report:
-        vggs = [
-            _faster_layout(Engine(VGG19, "float", autocast=half), plan.size)
-            for half in (False, True)
-        ]
+        # Without units for it, a step of VGG-19 in bf16 takes a minute and compares nothing.
+        halves = (False, True) if has_half_units() else (False,)
+        vggs = [_faster_layout(Engine(VGG19, "float", autocast=half), plan.size) for half in halves]
         engines = [*plan.engines, *vggs]
         times = _steps(engines, plan.size, plan.repetitions, report)
     with stages.part("forward") as report:
@@ -230,12 +229,20 @@ def _parts(engine: Engine, size: int) -> dict[str, Any] | None:
     }
 
 
+def _roles(engines: Sequence[Engine]) -> tuple[list[Engine], Engine, list[Engine]]:
+    """The packed ones, the float one of the same network, and VGG-19's."""
+    packed = [engine for engine in engines if engine.engine == "packed"]
+    real, *vggs = engines[len(packed) :]
+    return packed, real, vggs
+
+
 def _step_ratios(plan: Plan, engines: Sequence[Engine], times: Mapping[str, Times]) -> list[Ratio]:
-    *packed, real, vgg, vgg_half = engines
+    packed, real, vggs = _roles(engines)
+    vgg = vggs[0]
     pairs: list[tuple[Engine, Engine, float | None]] = [
         (packed[0], real, 7.0),
         (packed[0], vgg, 50.0),
-        (packed[0], vgg_half, 18.0),
+        *((packed[0], vgg_half, 18.0) for vgg_half in vggs[1:]),
         (real, vgg, 7.0),
     ]
     pairs += [(each, vgg, 20.0 if each.precision == "float32" else None) for each in packed[1:]]
@@ -270,15 +277,16 @@ def _forward_ratios(plan: Plan, times: Mapping[str, Times]) -> list[Ratio]:
 def _memory_ratios(
     plan: Plan, engines: Sequence[Engine], measured: Mapping[str, Mapping[str, Any]]
 ) -> list[Ratio]:
-    first = engines[0].label
-    others = [name for name in measured if not any(e.label == name for e in engines[:-3])]
+    packed, real, _ = _roles(engines)
+    first = packed[0].label
+    others = [name for name in measured if not any(e.label == name for e in packed)]
     return [
         Ratio(
             f"what steps of {first} at {plan.memory_size} px add to the process",
             f"steps of {other}",
             "memory",
             measured[other]["growth"] / measured[first]["growth"],
-            plan.memory_target(8.0) if other == engines[-3].label else None,
+            plan.memory_target(8.0) if other == real.label else None,
         )
         for other in others
     ]

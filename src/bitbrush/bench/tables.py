@@ -157,13 +157,16 @@ def _part_tables(parts: Mapping[str, Any], size: int) -> list[Table]:
     titles = ["part", "arithmetic", "ms", "share", "arithmetic at peak, ms"]
     titles += ["least MB moved", "ms at the caches' bandwidth"]
     peaks = parts["peaks"]
-    octets = "" if peaks["int8_macs"] is None else f"{peaks['int8_macs'] / 1e9:.0f} G/s"
+    octets, halves = (
+        "" if peaks[name] is None else f"{peaks[name] / 1e9:.0f} G/s"
+        for name in ("int8_macs", "bf16_macs")
+    )
     clock = "" if peaks["clock"] is None else f"{peaks['clock'] / 1e9:.2f} GHz"
     found = [
         ["clock of a core", clock],
         ["popcount loop, all in the first cache", f"{peaks['popcount_words'] * 64 / 1e9:.0f} G/s"],
         ["product in 8-bit integers, the same", octets],
-        ["bfloat16 matrix product, 2048²", f"{peaks['bf16_macs'] / 1e9:.0f} G/s"],
+        ["bfloat16 matrix product, 2048²", halves],
         ["float32 matrix product, 2048²", f"{peaks['float32_macs'] / 1e9:.0f} G/s"],
         ["copy of 8 MB, read and written", f"{peaks['cache_bytes'] / 1e9:.1f} GB/s"],
         ["copy of 1 GB, read and written", f"{peaks['memory_bytes'] / 1e9:.1f} GB/s"],

@@ -115,8 +115,10 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
 
 
 def _why(precision: str, features: frozenset[str]) -> str:
+    from ..engine.precision import octet_units
+
     if precision == "int8":
-        return "the CPU multiplies 8-bit integers: avx512vnni"
+        return f"the CPU multiplies 8-bit integers: {octet_units(features)[0]}"
     if precision == "bf16":
         units = [name for name in ("amx-bf16", "avx512bf16") if name in features]
         return f"the CPU multiplies in bfloat16: {', '.join(units)}"

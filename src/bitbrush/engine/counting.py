@@ -1,9 +1,9 @@
 """Counting the bits in which windows and filters differ, the innermost part of a convolution.
 
-Where the CPU counts the bits of 32-bit words in vectors, it does. Elsewhere bits are counted byte by
-byte: by an instruction for that, or, on x86, without counting: the 16 numbers of bits that half a
-byte of a window has not in common with any half a byte fit into a register, and half a byte of a
-filter chooses one of them.
+Some CPUs count the bits of every 32-bit word of a vector. Elsewhere bits are counted byte by byte:
+by an instruction for that, or, on x86, without counting. There half a byte of a filter chooses one
+of 16 numbers in a register: of the bits in which each possible half of a byte differs from half a
+byte of the window.
 """
 
 from __future__ import annotations

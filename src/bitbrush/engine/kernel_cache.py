@@ -23,6 +23,8 @@ import numba
 from filelock import FileLock, Timeout
 from llvmlite import binding
 
+from .precision import cpu_features
+
 WAIT = 60.0
 """Seconds to wait for another process that compiles the same kernels."""
 
@@ -96,7 +98,7 @@ def _check_own(path: Path) -> None:
 def identity(sources: Path = Path(__file__).parent) -> str:
     """A name for everything that compiled kernels depend on: CPU, compiler, sources."""
     digest = hashlib.sha256()
-    features = binding.get_host_cpu_features().flatten()
+    features = sorted(cpu_features())
     facts = (numba.__version__, binding.llvm_version_info, binding.get_host_cpu_name(), features)
     digest.update(repr((*facts, sys.version_info[:2])).encode())
     for source in sorted(sources.glob("*.py")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Literal
 
@@ -18,9 +19,20 @@ LOW_BITS = 5
 
 @cache
 def cpu_features() -> frozenset[str]:
-    """What the CPU can do, in LLVM's names, such as avx512vpopcntdq."""
+    """What kernels may use of the CPU, in LLVM's names, such as avx512vpopcntdq.
+
+    Less than all, where Numba is told so: `NUMBA_CPU_FEATURES=+avx,+avx2`.
+    """
+    told = os.environ.get("NUMBA_CPU_FEATURES")
+    if told is not None:
+        return frozenset(name[1:] for name in told.split(",") if name.startswith("+"))
     features = binding.get_host_cpu_features()
     return frozenset(name for name, there in features.items() if there)
+
+
+def octet_units(features: frozenset[str]) -> list[str]:
+    """What a CPU multiplies and adds up 8-bit integers with, the fastest first."""
+    return [name for name in ("avx512vnni", "avx2") if name in features]
 
 
 def best_precision() -> Precision:
@@ -28,12 +40,17 @@ def best_precision() -> Precision:
     features = cpu_features()
     if "amx-bf16" in features:
         return "bf16"
-    return "int8" if "avx512vnni" in features else beside_int8()
+    return "int8" if octet_units(features) else beside_int8()
 
 
 def beside_int8() -> Precision:
     """What layers that int8 has no kernel for take in its place."""
-    return "bf16" if cpu_features() & {"amx-bf16", "avx512bf16"} else "float32"
+    return "bf16" if has_half_units() else "float32"
+
+
+def has_half_units() -> bool:
+    """Whether the CPU multiplies in bfloat16."""
+    return bool(cpu_features() & {"amx-bf16", "avx512bf16"})
 
 
 def resolve_precision(name: str) -> Precision:

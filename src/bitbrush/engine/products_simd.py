@@ -14,6 +14,9 @@ from . import llvm
 from .llvm import ADDRESS, F32, I16, I32, I64, LANES, TILE
 from .precision import cpu_features
 
+WIDE = "avx512f" in cpu_features()
+"""Whether registers hold the sums of four rows and 64 columns at once; others hold those of 16."""
+
 
 def has_half_products() -> bool:
     """Whether the CPU multiplies pairs of bfloat16 and adds them up in float32."""
@@ -147,7 +150,12 @@ def add_products(
         count: columns of left, rows of right.
         result: floats, `result_step` bytes from one row to the next.
     """
-    if vectors == 4:
+    if not WIDE:
+        for at in range(0, 4 * LANES * vectors, 4 * LANES):
+            _add_1(
+                left, row_step, left_step, right + at, right_step, count, result + at, result_step
+            )
+    elif vectors == 4:
         _add_4(left, row_step, left_step, right, right_step, count, result, result_step)
     elif vectors == 3:
         _add_3(left, row_step, left_step, right, right_step, count, result, result_step)
@@ -174,7 +182,12 @@ def add_gathered(
     Args:
         offsets: int64, of each column of left from its row's address.
     """
-    if vectors == 4:
+    if not WIDE:
+        for at in range(0, 4 * LANES * vectors, 4 * LANES):
+            _gather_1(
+                left, row_step, offsets, right + at, right_step, count, result + at, result_step
+            )
+    elif vectors == 4:
         _gather_4(left, row_step, offsets, right, right_step, count, result, result_step)
     elif vectors == 3:
         _gather_3(left, row_step, offsets, right, right_step, count, result, result_step)
@@ -197,7 +210,12 @@ def add_half_products(
     result_step: int,
 ) -> None:
     """As `add_products`, of pairs of bfloat16: of columns of left, and of rows of right."""
-    if vectors == 4:
+    if not WIDE:
+        for at in range(0, 4 * LANES * vectors, 4 * LANES):
+            _half_1(
+                left, row_step, left_step, right + at, right_step, count, result + at, result_step
+            )
+    elif vectors == 4:
         _half_4(left, row_step, left_step, right, right_step, count, result, result_step)
     elif vectors == 3:
         _half_3(left, row_step, left_step, right, right_step, count, result, result_step)

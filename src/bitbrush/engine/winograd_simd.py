@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from . import llvm
 from .llvm import ADDRESS, BLOCK, F32, I1, I8, I16, I32, I64, LANES, TILE
-from .precision import cpu_features
+from .precision import cpu_features, octet_units
 
 VALUES = 16
 """Values of a tile between the two maps."""
@@ -27,6 +27,10 @@ LARGEST = 127
 
 ROUNDED = 1.5 * 2.0**23
 """Added to a float32 of smaller magnitude, it leaves the nearest integer in the lowest bits."""
+
+
+PAIRS = 7
+"""Sums of two products of an octet and a weight, of at most 9, that surely fit into 16 bits."""
 
 
 def _steps(builder: Any, start: Any, step: Any, count: int) -> list[Any]:
@@ -67,25 +71,26 @@ def spread(
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         cells, words, rows, scale, values, step = arguments
-        zero = llvm.constant(F32, 0.0, LANES)
-        largest = cgutils.alloca_once_value(builder, llvm.constant(I32, 0, LANES))
+        # A narrower CPU has no registers for 16 cells of 16 channels.
+        lanes = LANES if "avx512f" in cpu_features() else LANES // 2
+        floats, conditions = llvm.vector(F32, lanes), llvm.vector(I1, lanes)
+        zero = llvm.constant(F32, 0.0, lanes)
+        largest = cgutils.alloca_once_value(builder, llvm.constant(I32, 0, lanes))
         targets = _steps(builder, values, step, VALUES)
         addresses = [
             llvm.load(builder, llvm.offset(builder, cells, 8 * n), I64) for n in range(VALUES)
         ]
         masks = [llvm.load(builder, llvm.offset(builder, words, 8 * n), I64) for n in range(VALUES)]
-        with cgutils.for_range(builder, rows) as index:
-            far = builder.shl(index.index, ir.Constant(I64, 6))
-            near = builder.shl(index.index, ir.Constant(I64, 1))
-            factor = llvm.load(builder, builder.add(scale, far), llvm.row(F32))
+        pieces = builder.mul(rows, ir.Constant(I64, LANES // lanes))
+        with cgutils.for_range(builder, pieces) as index:
+            far = builder.mul(index.index, ir.Constant(I64, 4 * lanes))
+            near = builder.mul(index.index, ir.Constant(I64, lanes // 8))
+            factor = llvm.load(builder, builder.add(scale, far), floats)
             seen = []
             for address, mask in zip(addresses, masks, strict=True):
-                bits = builder.bitcast(
-                    llvm.load(builder, builder.add(mask, near), I16), llvm.row(I1)
-                )
-                scaled = builder.fmul(
-                    llvm.load(builder, builder.add(address, far), llvm.row(F32)), factor
-                )
+                word = llvm.load(builder, builder.add(mask, near), ir.IntType(lanes))
+                bits = builder.bitcast(word, conditions)
+                scaled = builder.fmul(llvm.load(builder, builder.add(address, far), floats), factor)
                 seen.append(builder.select(bits, scaled, zero))
             lines = [_before(builder, seen[n : n + 4]) for n in range(0, VALUES, 4)]
             columns = [_before(builder, [line[n] for line in lines]) for n in range(4)]
@@ -94,11 +99,12 @@ def spread(
                 value = columns[n % 4][n // 4]
                 llvm.store(builder, value, builder.add(target, far))
                 magnitude = builder.and_(
-                    builder.bitcast(value, llvm.row(I32)), llvm.constant(I32, 0x7FFFFFFF, LANES)
+                    builder.bitcast(value, llvm.vector(I32, lanes)),
+                    llvm.constant(I32, 0x7FFFFFFF, lanes),
                 )
                 most = _larger(builder, magnitude, most)
             builder.store(most, largest)
-        most, width = builder.load(largest), LANES
+        most, width = builder.load(largest), lanes
         while width > 1:
             width //= 2
             empty = ir.Constant(most.type, ir.Undefined)
@@ -142,7 +148,7 @@ def round_octets(typing: Any, values: Any, inverse: Any, octets: Any) -> Any:
 def _dot(builder: Any, total: Any, octets: Any, weights: Any) -> Any:
     """total + four unsigned octets times four signed ones, for 16 sums (all as 32-bit words)."""
     words = llvm.row(I32)
-    if "avx512vnni" in cpu_features():
+    if "avx512vnni" in octet_units(cpu_features()):
         kind = ir.FunctionType(words, [words] * 3)
         function = cgutils.get_or_insert_function(
             builder.module, kind, "llvm.x86.avx512.vpdpbusd.512"
@@ -180,36 +186,93 @@ def multiply_octets(
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, octets, room, weights, base = arguments
-        words, registers = llvm.row(I32), BLOCK // LANES
-        tiles = _steps(builder, octets, room, TILE)
-        first = [
-            llvm.load(builder, llvm.offset(builder, base, 4 * LANES * part), words)
-            for part in range(registers)
-        ]
-        totals = [
-            [cgutils.alloca_once_value(builder, first[part]) for part in range(registers)]
-            for _ in tiles
-        ]
-        with cgutils.for_range(builder, builder.lshr(room, ir.Constant(I64, 2))) as four:
-            address = builder.add(weights, builder.shl(four.index, ir.Constant(I64, 8)))
-            filters = [
-                llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), words)
-                for part in range(registers)
-            ]
-            step = builder.shl(four.index, ir.Constant(I64, 2))
-            for tile, total in zip(tiles, totals, strict=True):
-                seen = llvm.splat(builder, llvm.load(builder, builder.add(tile, step), I32), LANES)
-                for part in range(registers):
-                    more = _dot(builder, builder.load(total[part]), seen, filters[part])
-                    builder.store(more, total[part])
-        for tile, total in enumerate(totals):
-            for part in range(registers):
-                place = llvm.offset(builder, sums, 4 * (BLOCK * tile + LANES * part))
-                llvm.store(builder, builder.load(total[part]), place)
+        pairs = octet_units(cpu_features())[:1] == ["avx2"]
+        (_sum_in_pairs if pairs else _sum_in_fours)(builder, *arguments)
         return context.get_dummy_value()
 
     return types.void(*[ADDRESS] * 5), emit
+
+
+def _sum_in_fours(builder: Any, sums: Any, octets: Any, room: Any, weights: Any, base: Any) -> None:
+    words, registers = llvm.row(I32), BLOCK // LANES
+    tiles = _steps(builder, octets, room, TILE)
+    first = [
+        llvm.load(builder, llvm.offset(builder, base, 4 * LANES * part), words)
+        for part in range(registers)
+    ]
+    totals = [
+        [cgutils.alloca_once_value(builder, first[part]) for part in range(registers)]
+        for _ in tiles
+    ]
+    with cgutils.for_range(builder, builder.lshr(room, ir.Constant(I64, 2))) as four:
+        address = builder.add(weights, builder.shl(four.index, ir.Constant(I64, 8)))
+        filters = [
+            llvm.load(builder, llvm.offset(builder, address, 4 * LANES * part), words)
+            for part in range(registers)
+        ]
+        step = builder.shl(four.index, ir.Constant(I64, 2))
+        for tile, total in zip(tiles, totals, strict=True):
+            seen = llvm.splat(builder, llvm.load(builder, builder.add(tile, step), I32), LANES)
+            for part in range(registers):
+                more = _dot(builder, builder.load(total[part]), seen, filters[part])
+                builder.store(more, total[part])
+    for tile, total in enumerate(totals):
+        for part in range(registers):
+            place = llvm.offset(builder, sums, 4 * (BLOCK * tile + LANES * part))
+            llvm.store(builder, builder.load(total[part]), place)
+
+
+def _sum_in_pairs(builder: Any, sums: Any, octets: Any, room: Any, weights: Any, base: Any) -> None:
+    """By AVX2: pairs of products are added up in 16 bits, which hold PAIRS such sums."""
+    vector, wide, words = llvm.vector(I8, 32), llvm.vector(I16, 16), llvm.vector(I32, 8)
+    products, fold = (
+        cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(result, [kind] * 2), f"llvm.x86.avx2.pmadd.{name}"
+        )
+        for name, kind, result in (("ub.sw", vector, wide), ("wd", wide, words))
+    )
+    tiles = _steps(builder, octets, room, TILE)
+    ones, zero = llvm.constant(I16, 1, 16), llvm.constant(I16, 0, 16)
+    pairs = ir.Constant(I64, PAIRS)
+    fours = builder.lshr(room, ir.Constant(I64, 2))
+    stretches = builder.udiv(builder.add(fours, ir.Constant(I64, PAIRS - 1)), pairs)
+    totals = [[cgutils.alloca_once(builder, wide) for _ in range(2)] for _ in tiles]
+    with cgutils.for_range(builder, ir.Constant(I64, BLOCK // LANES)) as part:
+        far = builder.shl(part.index, ir.Constant(I64, 6))
+        for place in (0, 32):
+            at = llvm.offset(builder, far, place)
+            start = llvm.load(builder, builder.add(base, at), words)
+            for tile in range(TILE):
+                address = llvm.offset(builder, builder.add(sums, at), 4 * BLOCK * tile)
+                llvm.store(builder, start, address)
+        with cgutils.for_range(builder, stretches) as stretch:
+            first = builder.mul(stretch.index, pairs)
+            left = builder.sub(fours, first)
+            shorter = builder.icmp_signed("<", left, pairs)
+            for total in totals:
+                for own in total:
+                    builder.store(zero, own)
+            with cgutils.for_range(builder, builder.select(shorter, left, pairs)) as more:
+                four = builder.add(first, more.index)
+                line = builder.add(weights, builder.shl(four, ir.Constant(I64, 8)))
+                filters = [
+                    llvm.load(builder, llvm.offset(builder, builder.add(line, far), at), vector)
+                    for at in (0, 32)
+                ]
+                step = builder.shl(four, ir.Constant(I64, 2))
+                for tile, total in zip(tiles, totals, strict=True):
+                    seen = llvm.load(builder, builder.add(tile, step), I32)
+                    seen = builder.bitcast(llvm.splat(builder, seen, 8), vector)
+                    for filter_, own in zip(filters, total, strict=True):
+                        product = builder.call(products, [seen, filter_])
+                        builder.store(builder.add(builder.load(own), product), own)
+            for tile, total in enumerate(totals):
+                for place, own in enumerate(total):
+                    folded = builder.call(fold, [builder.load(own), ones])
+                    at = llvm.offset(builder, far, 4 * BLOCK * tile + 32 * place)
+                    address = builder.add(sums, at)
+                    before = llvm.load(builder, address, words)
+                    llvm.store(builder, builder.add(before, folded), address)
 
 
 @intrinsic
