@@ -33,6 +33,7 @@ from PIL import Image
 from rich.progress import Progress as Bar
 from rich.progress import TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from bitbrush.engine.precision import has_half_units
 from bitbrush.errors import InputError
 from bitbrush.layers import QuantConv2d
 from bitbrush.networks.quickbrush import QuickBrush
@@ -156,7 +157,10 @@ def main(
         sums: dict[str, float] = {}
         points = 0
         checkpoint = output / "checkpoint.pth"
-        for step in distil(student, targets(student, teachers), cache, recipe, checkpoint):
+        # A CPU without units for it computes in bfloat16 several times as slowly.
+        half = device != "cpu" or has_half_units()
+        pairs = targets(student, teachers)
+        for step in distil(student, pairs, cache, recipe, checkpoint, autocast=half):
             points += 1
             for layer, share in step.unexplained.items():
                 sums[layer] = sums.get(layer, 0.0) + share
