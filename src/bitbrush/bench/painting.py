@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..style.paint import Session
 from ..style.settings import make_settings
 from .machine import OthersBusy, describe
-from .process_memory import peak_resident
+from ..process_memory import peak_resident
 from .timing import Advance, Ratio
 from .workers import run_worker, serve
 

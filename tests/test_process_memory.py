@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from bitbrush.bench import process_memory
-from bitbrush.bench.process_memory import forget_peak, peak_resident, resident
+from bitbrush import process_memory
+from bitbrush.process_memory import forget_peak, peak_resident, resident
 from bitbrush.errors import InputError
 
 MANY = 2**26
