@@ -1,0 +1,93 @@
+"""How often a classifier is right, on pictures named by their class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..classify import imagenet_classes, top_classes
+from ..errors import InputError
+from ..images import read_image
+from ..networks.taps import Network
+from .evaluate import ENDINGS
+
+NORMAL = 1.959964
+"""Standard deviations that hold 95 % of a normal distribution."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Of so many pictures.
+
+    Attributes:
+        top1, top5: how many had the right class first, and among the first five.
+    """
+
+    pictures: int
+    top1: int
+    top5: int
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the share of right first answers, 95 %."""
+        return wilson(self.top1, self.pictures)
+
+    def text(self) -> str:
+        """In per cent, with the interval."""
+        low, high = self.interval
+        share = 100 * self.top1 / self.pictures
+        return f"{share:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def wilson(right: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share.
+
+    Source: Wilson 1927.
+    """
+    share, square = right / count, NORMAL**2
+    middle = share + square / (2 * count)
+    spread = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    whole = 1 + square / count
+    return (middle - spread) / whole, (middle + spread) / whole
+
+
+def labelled(folder: Path) -> list[tuple[Path, str]]:
+    """Pictures with their WordNet id: the name of the file, up to a _ or -, or of its folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    known = {wordnet_id for wordnet_id, _ in imagenet_classes()}
+    found = []
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        if path.suffix.lower() in ENDINGS:
+            names = (path.stem.replace("-", "_").partition("_")[0], path.parent.name)
+            found += [(path, name) for name in names if name in known][:1]
+    if not found:
+        raise InputError(
+            f"no picture in {folder} is named by its class, as n01443537_12.jpg or n01443537/12.jpg"
+        )
+    return found
+
+
+def accuracy(
+    network: Network,
+    pictures: Sequence[tuple[Path, str]],
+    advance: Callable[[int], None] = lambda done: None,
+) -> Accuracy:
+    """Classifies pictures whose class is known.
+
+    Args:
+        network: with logits of ImageNet's classes.
+        pictures: from `labelled`.
+        advance: told how many are done.
+    """
+    first = among = 0
+    for done, (path, wanted) in enumerate(pictures, 1):
+        guesses = [guess.wordnet_id for guess in top_classes(network, read_image(path).rgb)]
+        first += guesses[0] == wanted
+        among += wanted in guesses
+        advance(done)
+    return Accuracy(len(pictures), first, among)

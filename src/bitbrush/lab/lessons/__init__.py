@@ -1,0 +1,79 @@
+"""The lessons of the article "Style Transfer with Binarized Neural Networks", each an experiment.
+
+Source: McAteer and Prabhu 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...networks.registry import network_spec
+from ..plan import Cell, Sources
+from ..report import Findings
+from ..rows import Row
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a lesson is to be run on.
+
+    Attributes:
+        sources: pairs of content and style.
+        networks: by name, in the order of the report.
+        size: long edge of the paintings in pixels.
+        steps: of each.
+        threads: of each.
+        seed: of each, and of whatever a lesson draws.
+    """
+
+    sources: Sequence[Sources]
+    networks: Sequence[str]
+    size: int
+    steps: int
+    threads: int
+    seed: int = 0
+
+    def settings(self, network: str, **more: Any) -> dict[str, Any]:
+        """Of a painting by that network."""
+        common = {"network": network, "size": self.size, "steps": self.steps}
+        own = {"seed": self.seed} if self.seed else {}
+        return {**common, **own, "threads": self.threads, **more}
+
+    def kinds(self) -> Mapping[str, list[str]]:
+        """The networks that quantize, and the others: "binary" and "float"."""
+        found: dict[str, list[str]] = {"binary": [], "float": []}
+        for name in self.networks:
+            found["float" if network_spec(name).kind == "float" else "binary"].append(name)
+        return found
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An experiment.
+
+    Attributes:
+        name: of the command.
+        title, question: of the report.
+        networks: it is run on where none are named; empty: all whose weights are there.
+        cells: what it paints.
+        findings: what it says of the rows.
+    """
+
+    name: str
+    title: str
+    question: str
+    networks: Sequence[str]
+    cells: Callable[[Request], list[Cell]]
+    findings: Callable[[Request, Sequence[Row]], Findings]
+
+
+def taps_of(network: str) -> list[str]:
+    """Taps that are maps, in order of depth."""
+    import torch
+
+    # On the meta device a network has shapes but no memory.
+    with torch.device("meta"):
+        taps = network_spec(network).build().taps
+    return [name for name, tap in taps.items() if tap.stride and tap.size is None]

@@ -1,0 +1,162 @@
+"""Lesson 4: which layers keep the content, by cross-validation over pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from ...style.defaults import DEFAULTS
+from ...style.settings import parse_taps
+from ..frontiers import against, frontiers_of, reference_cells
+from ..plan import Cell, Sources
+from ..report import Figure, Findings, Table, Verdict
+from ..report.findings import Outcome
+from ..report.plots import bars
+from ..rows import Row
+from . import Lesson, Request, taps_of
+
+OWN = "its own"
+LEVEL = 0.02
+"""Differences in style at equal content below this share are nothing."""
+
+Choice = tuple[str, str]
+
+
+def choices(network: str) -> dict[Choice, dict[str, str]]:
+    """Combinations by name (content, style), and the settings that make them.
+
+    Every tap alone keeps the content, with the network's own style taps; and each of a few sets of
+    style taps goes with the network's own content taps and with the best-known single ones.
+    """
+    defaults = DEFAULTS[network]
+    style = list(parse_taps(defaults.style_taps))
+    content = list(parse_taps(defaults.content_taps))
+    found: dict[Choice, dict[str, str]] = {(OWN, OWN): {}}
+    for tap in taps_of(network):
+        if [tap] != content:
+            found[tap, OWN] = {"content_taps": tap}
+    half = len(style) // 2 + 1
+    sets = {
+        "the first ones": style[:half],
+        "the deep ones": style[-half:],
+        "all taps": taps_of(network),
+    }
+    for name, taps in sets.items():
+        listed = ",".join(taps)
+        found[OWN, name] = {"style_taps": listed}
+        for tap in content if len(content) > 1 else ():
+            found[tap, name] = {"content_taps": tap, "style_taps": listed}
+    return found
+
+
+def cells(request: Request) -> list[Cell]:
+    """Every combination on every pair, and the frontiers."""
+    found = [cell for network in request.networks for cell in reference_cells(request, network)]
+    for network in request.networks:
+        for sources in request.sources:
+            for (content, style), settings in choices(network).items():
+                found.append(
+                    Cell(
+                        sources,
+                        request.settings(network, **settings),
+                        sheet=f"{network}: content by one tap, or style by other taps",
+                        row=sources.name,
+                        column=f"content: {content}; style: {style}",
+                        facts={"network": network, "choice": (content, style)},
+                    )
+                )
+    return found
+
+
+def findings(request: Request, rows: Sequence[Row]) -> Findings:
+    """Which combination wins on pairs that it was not chosen on."""
+    frontiers = frontiers_of(rows)
+    lines: list[list[str | float | None]] = []
+    verdicts, figures = [], []
+    for network in request.networks:
+        scores: dict[Choice, dict[Sources, float]] = {}
+        for row in rows:
+            if row.fact("network") == network and row.fact("choice"):
+                score = against(row, frontiers)
+                if score is not None:
+                    scores.setdefault(tuple(row.fact("choice")), {})[row.cell.sources] = score
+        means = {choice: _mean(own) for choice, own in scores.items()}
+        for choice in sorted(means, key=lambda choice: means[choice]):
+            lines.append([network, *choice, means[choice], len(scores[choice])])
+        if means:
+            figures.append(
+                Figure(
+                    f"{network}: style distance at equal content",
+                    bars(
+                        {
+                            f"{c} | {s}": means[c, s]
+                            for c, s in sorted(means, key=lambda k: means[k])
+                        },
+                        "over the network's own settings (content taps | style taps)",
+                    ),
+                )
+            )
+        verdicts.append(_validated(network, scores, request))
+    table = Table(
+        "By combination",
+        ["network", "content taps", "style taps", "style at equal content", "pairs"],
+        lines,
+        "Geometric means over the pairs on which a painting lies within the frontier's reach.",
+    )
+    return Findings(verdicts, [table], figures)
+
+
+def _mean(scores: Mapping[Sources, float]) -> float:
+    return math.exp(fmean(math.log(score) for score in scores.values()))
+
+
+def _validated(
+    network: str, scores: Mapping[Choice, Mapping[Sources, float]], request: Request
+) -> Verdict:
+    """Chooses on all pairs but one, measures on that one, for each pair in turn."""
+    claim = f"For {network} there are better taps than its own."
+    pairs = [s for s in request.sources if all(s in own for own in scores.values())]
+    complete = {c: own for c, own in scores.items() if len(own) == len(request.sources)}
+    if len(request.sources) < 3 or len(complete) < 2:
+        return Verdict(
+            claim,
+            "not tested",
+            f"cross-validation takes three pairs at least; {len(pairs)} can be compared throughout",
+            "bitbrush lab content-taps --content FOLDER --style FOLDER …",
+        )
+    held_out, chosen = {}, []
+    for sources in request.sources:
+        rest = {
+            choice: _mean({s: v for s, v in own.items() if s != sources})
+            for choice, own in complete.items()
+        }
+        best = min(rest, key=lambda choice: rest[choice])
+        chosen.append(best)
+        own = complete.get((OWN, OWN))
+        held_out[sources] = complete[best][sources] / (own[sources] if own else 1.0)
+    result = _mean(held_out)
+    outcome: Outcome = "mixed"
+    if result < 1 - LEVEL:
+        outcome = "confirmed"
+    elif result > 1 - LEVEL / 2:
+        outcome = "refuted"
+    often = max(set(chosen), key=chosen.count)
+    return Verdict(
+        claim,
+        outcome,
+        f"chosen on the other pairs, style at equal content is {result:.3f} of its own on the pair "
+        f"left out; chosen {chosen.count(often)} times of {len(chosen)}: content by {often[0]}, "
+        f"style by {often[1]}",
+    )
+
+
+LESSON = Lesson(
+    "content-taps",
+    "Which layers keep the content",
+    "Every content tap alone, and combinations of content and style taps, chosen on some pairs and "
+    "judged on others.",
+    ("quickbrush",),
+    cells,
+    findings,
+)

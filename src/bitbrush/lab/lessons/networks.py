@@ -1,0 +1,169 @@
+"""Lesson 6: all networks on the same pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...networks.registry import network_spec
+from ...weights.loading import find_default, where_weights
+from ..frontier import compared, overlap, ratio
+from ..frontiers import frontiers_of, reference_cells
+from ..plan import Cell
+from ..report import Figure, Findings, Table, Verdict
+from ..report.findings import Outcome
+from ..report.plots import curves
+from ..rows import Row, mean_of_ratios, middle
+from . import Lesson, Request
+
+BASE = "quickbrush"
+"""What the others are compared with, where it is among them."""
+
+
+def cells(request: Request) -> list[Cell]:
+    """The frontier of every network on every pair."""
+    return [cell for network in request.networks for cell in reference_cells(request, network)]
+
+
+def _style_against(one: str, other: str, request: Request, rows: Sequence[Row]) -> str | None:
+    """Style distance at equal content over another network's, with its interval."""
+    frontiers = frontiers_of(rows)
+    ratios = []
+    for sources in request.sources:
+        pair = frontiers.get((one, sources)), frontiers.get((other, sources))
+        if pair[0] and pair[1] and overlap(pair[0], pair[1]):
+            ratios.append(ratio(pair[0], pair[1]))
+    if not ratios:
+        return None
+    found = compared(ratios)
+    if len(ratios) == 1:
+        return f"{found.mean:.2f} (one pair)"
+    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
+def findings(request: Request, rows: Sequence[Row]) -> Findings:
+    """One line for each network, and the article's claims."""
+    base = BASE if BASE in request.networks else next(iter(request.networks), BASE)
+    lines: list[list[str | float | None]] = []
+    series: dict[str, list[tuple[float, float]]] = {}
+    for network in request.networks:
+        own = [row for row in rows if row.fact("network") == network]
+        spec = network_spec(network)
+        seconds = middle(own, lambda row: row.found["seconds"] / max(row.found["steps"], 1))
+        info = find_default(network)
+        size = info.path.stat().st_size if info is not None and info.path is not None else None
+        lines.append(
+            [
+                network,
+                spec.kind,
+                _style_against(network, base, request, rows),
+                middle(own, "style_distance"),
+                middle(own, "content_distance"),
+                mean_of_ratios(own, lambda row: row.grid_against_style),
+                middle(own, "noise"),
+                middle(own, "chroma_noise"),
+                None if seconds is None else 1000 * seconds,
+                middle(own, "peak_mb"),
+                None if size is None else size / 1e6,
+                spec.top1,
+            ]
+        )
+        for row in own:
+            if row.distances is not None:
+                point = (row.distances.content, row.distances.style)
+                series.setdefault(network, []).append(point)
+    header = ["network", "activations", f"style at equal content, over {base}"]
+    header += ["style distance", "content distance", "grid", "noise", "chroma noise"]
+    header += ["ms a step", "peak MB", "file, MB", "published top-1, %"]
+    return Findings(
+        _claims(request, rows),
+        [
+            Table(
+                "Networks",
+                header,
+                lines,
+                "Over all pairs and content weights: medians, of the grid index the geometric "
+                "mean. Style at equal content with its 95 % interval over pairs.",
+            )
+        ],
+        [
+            Figure(
+                "Style against content distance",
+                curves(
+                    series,
+                    "content distance",
+                    "style distance",
+                    log_y=True,
+                    line=False,
+                ),
+                "A dot for each painting; further down and to the left is better.",
+            )
+        ],
+    )
+
+
+def _claims(request: Request, rows: Sequence[Row]) -> list[Verdict]:
+    small, large = "quicknet", "quicknet-large"
+    return [
+        *(_milder(name, request, rows) for name in ("dorefanet", "xnornet")),
+        _compared(
+            "Larger QuickNets stylise more strongly, with more blocks.", large, small, rows, 1
+        ),
+    ]
+
+
+def _milder(name: str, request: Request, rows: Sequence[Row]) -> Verdict:
+    against = next((n for n in ("quicknet", "quicknet-v1", BASE) if n in request.networks), BASE)
+    return _compared(
+        f"{name} has fewer artefacts than {against}, and a weaker style.", name, against, rows, -1
+    )
+
+
+def _compared(claim: str, one: str, other: str, rows: Sequence[Row], sign: int) -> Verdict:
+    """Whether one network has a stronger style and more artefacts (sign 1), or less of both."""
+    missing = [name for name in (one, other) if find_default(name) is None]
+    if missing:
+        return Verdict(
+            claim,
+            "not tested",
+            "no weights: " + "; ".join(where_weights(name) for name in missing),
+            f"bitbrush lab networks --network {one} --network {other} …",
+        )
+    found = {
+        name: (
+            middle([row for row in rows if row.fact("network") == name], "style_distance"),
+            mean_of_ratios(
+                [row for row in rows if row.fact("network") == name],
+                lambda row: row.grid_against_style,
+            ),
+        )
+        for name in (one, other)
+    }
+    style, grid = zip(found[one], found[other], strict=True)
+    if None in style or None in grid:
+        return Verdict(
+            claim,
+            "not tested",
+            "these were not among the networks that painted",
+            f"bitbrush lab networks --network {one} --network {other} …",
+        )
+    stronger, blockier = sign * (style[1] - style[0]) > 0, sign * (grid[0] - grid[1]) > 0  # type: ignore[operator]
+    outcome: Outcome = "mixed"
+    if stronger == blockier:
+        outcome = "confirmed" if stronger else "refuted"
+    return Verdict(
+        claim,
+        outcome,
+        f"style distance {style[0]:.2f} against {style[1]:.2f}, grid index {grid[0]:.2f} against "
+        f"{grid[1]:.2f}",
+    )
+
+
+LESSON = Lesson(
+    "networks",
+    "Networks side by side",
+    "All networks on the same pairs: how near they come to a style, what they leave behind, and "
+    "what that costs.",
+    (),
+    cells,
+    findings,
+)

@@ -1,0 +1,92 @@
+"""Lesson 3: what each layer listens to. One painting for every style tap, and no content weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..plan import Cell
+from ..report import Figure, Findings, Table, Verdict
+from ..report.plots import curves
+from ..rows import Row, middle
+from . import Lesson, Request, taps_of
+
+INITS = ("noise", "content")
+
+
+def cells(request: Request) -> list[Cell]:
+    """Every map of every network, from noise and from the content."""
+    return [
+        Cell(
+            sources,
+            # Colours are matched without the network, and would tell nothing of a layer.
+            request.settings(
+                network, style_taps=tap, init=init, content_weight=0.0, colour_weight=0.0
+            ),
+            sheet=f"{network}, from {init}",
+            row=sources.name,
+            column=tap,
+            facts={"network": network, "tap": tap, "init": init},
+        )
+        for network in request.networks
+        for init in INITS
+        for sources in request.sources
+        for tap in taps_of(network)
+    ]
+
+
+def findings(request: Request, rows: Sequence[Row]) -> Findings:
+    """How near each layer alone comes to the style, and what it leaves behind."""
+    lines: list[list[str | float | None]] = []
+    figures, verdicts = [], []
+    for network in request.networks:
+        series: dict[str, list[tuple[float, float]]] = {}
+        nearest: tuple[float, str] | None = None
+        for depth, tap in enumerate(taps_of(network)):
+            line: list[str | float | None] = [network, tap]
+            for init in INITS:
+                own = [
+                    row
+                    for row in rows
+                    if (row.fact("network"), row.fact("tap"), row.fact("init"))
+                    == (network, tap, init)
+                ]
+                style = middle(own, "style_distance")
+                line += [style, middle(own, lambda row: row.grid_against_style)]
+                line.append(middle(own, "noise"))
+                if style is not None:
+                    series.setdefault(f"from {init}", []).append((depth, style))
+                    if init == "content" and (nearest is None or style < nearest[0]):
+                        nearest = style, tap
+            lines.append(line)
+        figures.append(
+            Figure(
+                f"{network}: style distance of one tap alone",
+                curves(series, "tap, from the first to the deepest", "style distance", log_y=True),
+                "Under the judge, 1 is as far from the style as the content is.",
+            )
+        )
+        if nearest is not None:
+            taps = taps_of(network)
+            place = taps.index(nearest[1]) + 1
+            verdicts.append(
+                Verdict(
+                    f"In {network}, one layer alone carries most of a style.",
+                    "confirmed" if nearest[0] < 0.5 else "refuted",
+                    f"{nearest[1]}, the {place}. of {len(taps)} taps, comes nearest from the "
+                    f"content: {nearest[0]:.2f} of the content's own distance is left",
+                )
+            )
+    header = ["network", "tap"]
+    header += [f"{what}, from {init}" for init in INITS for what in ("style", "grid", "noise")]
+    return Findings(verdicts, [Table("By tap", header, lines, "Medians over the pairs.")], figures)
+
+
+LESSON = Lesson(
+    "style-taps",
+    "What each layer listens to",
+    "One painting for every style tap, with no content to keep: from noise, which shows a layer's "
+    "idea of the texture, and from the content, which shows what it would change.",
+    ("quickbrush",),
+    cells,
+    findings,
+)

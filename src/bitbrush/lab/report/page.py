@@ -1,0 +1,184 @@
+"""Writing the page. Everything is in it: pictures, plots, style and script; nothing is fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ... import __version__
+from ...errors import InputError
+from ...images import read_image
+from ...images.files import write_atomically
+from ...style.sources import as_style
+from ..plan import Sources
+from ..rows import Row
+from .findings import Findings
+
+SHOWN = 640
+"""Longest side in pixels of a picture in the page."""
+
+QUALITY = 88
+"""Of its JPEG."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture of the contact sheet."""
+
+    image: str
+    caption: str
+    command: str = ""
+    lines: Sequence[str] = ()
+
+
+@dataclass
+class Sheet:
+    """A table of pictures: rows and columns as the cells name them."""
+
+    title: str
+    columns: list[str] = field(default_factory=list)
+    rows: dict[str, dict[str, list[Shot]]] = field(default_factory=dict)
+
+    def add(self, row: str, column: str, shot: Shot) -> None:
+        if column not in self.columns:
+            self.columns.append(column)
+        self.rows.setdefault(row, {}).setdefault(column, []).append(shot)
+
+
+def write_report(
+    path: Path,
+    title: str,
+    question: str,
+    rows: Sequence[Row],
+    findings: Findings,
+    facts: Mapping[str, str],
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: of the file; the paintings lie in `paintings` beside it.
+        question: what was asked, in a sentence or two.
+        facts: what else was run, by name.
+    Raises:
+        InputError: the template engine is missing, or the file cannot be written.
+    """
+    check_reports()
+    from jinja2 import Environment, select_autoescape
+
+    environment = Environment(
+        autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["figure"] = _figure
+    template = environment.from_string(
+        files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    )
+    text = template.render(
+        title=title,
+        question=question,
+        findings=findings,
+        plots=[(figure, _data(figure.svg, "image/svg+xml")) for figure in findings.figures],
+        sheets=_sheets(rows, path.parent),
+        facts={"bitbrush": __version__, "torch": torch.__version__, **_machine(), **facts},
+    )
+    write_atomically(path, text.encode())
+
+
+def check_reports() -> None:
+    """Makes sure, before anything is painted, that a page can be written.
+
+    Raises:
+        InputError: jinja2 or matplotlib is missing.
+    """
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"the laboratory needs {error.name}, which is not installed: "
+            "pip install 'bitbrush[lab]'"
+        ) from None
+
+
+def _machine() -> dict[str, str]:
+    return {"machine": f"{platform.machine()}, {platform.system()}"}
+
+
+def _figure(value: Any) -> str:
+    """A cell of a table."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
+
+
+def _sheets(rows: Sequence[Row], folder: Path) -> list[Sheet]:
+    sheets: dict[str, Sheet] = {}
+    shown: set[tuple[str, Sources]] = set()
+    for row in rows:
+        cell = row.cell
+        sheet = sheets.setdefault(cell.sheet, Sheet(cell.sheet))
+        name = cell.row or cell.sources.name
+        if (cell.sheet, cell.sources) not in shown:
+            shown.add((cell.sheet, cell.sources))
+            for shot in _of_sources(cell.sources):
+                sheet.add(name, "content, style", shot)
+        picture = folder / row.file
+        if picture.exists():
+            shot = Shot(
+                _embedded(Image.open(picture)),
+                " · ".join(part for part in (cell.row, cell.column, cell.sources.name) if part),
+                cell.command(),
+                _lines(row),
+            )
+            sheet.add(name, cell.column, shot)
+    return list(sheets.values())
+
+
+def _of_sources(sources: Sources) -> list[Shot]:
+    pictures = read_image(sources.content).rgb, as_style(sources.style, SHOWN).rgb
+    names = sources.content.name, Path(sources.style).name
+    return [
+        Shot(_embedded(_as_image(picture)), name)
+        for picture, name in zip(pictures, names, strict=True)
+    ]
+
+
+def _as_image(picture: torch.Tensor) -> Image.Image:
+    pixels = (picture[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+
+
+def _lines(row: Row) -> list[str]:
+    """What stands under a picture."""
+    lines = []
+    distances = row.distances
+    if distances is not None:
+        lines.append(f"style {distances.style:.3f}, content {distances.content:.3f}")
+    if row.grid_against_style is not None:
+        lines.append(f"grid {row.grid_against_style:.2f}, noise {row.found['noise']:.2f}")
+    lines.append(f"{row.found['seconds']:.1f} s")
+    if row.failed:
+        lines.append(f"broke off: {row.found['error']}")
+    return lines
+
+
+def _embedded(image: Image.Image) -> str:
+    small = image.convert("RGB")
+    small.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+    made = io.BytesIO()
+    small.save(made, "JPEG", quality=QUALITY)
+    return _data(made.getvalue(), "image/jpeg")
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,147 @@
+"""What is known of each painting of a laboratory, in memory and as a table on disk."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any
+
+from ..errors import InputError
+from ..images.files import write_atomically
+from .judge import Distances
+from .plan import Cell
+
+INDICES = ("grid", "grid_of_style", "noise", "chroma_noise", "border")
+"""Of artefacts, as `artefacts.Artefacts` names them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell, and what became of it.
+
+    Attributes:
+        cell: that was painted.
+        found: network, steps, seconds, peak_mb, style_distance, content_distance, INDICES,
+            loss and losses of the last step; `error` of a painting that broke off. What was not
+            measured is None.
+    """
+
+    cell: Cell
+    found: Mapping[str, Any]
+
+    @property
+    def file(self) -> str:
+        """Of the painting, below the laboratory's folder."""
+        return f"paintings/{self.cell.key}.png"
+
+    @property
+    def failed(self) -> bool:
+        return self.found.get("error") is not None
+
+    @property
+    def distances(self) -> Distances | None:
+        """Under the judge, if there was one and the painting came out."""
+        style, content = self.found.get("style_distance"), self.found.get("content_distance")
+        if style is None or content is None:
+            return None
+        return Distances(style, content)
+
+    @property
+    def grid_against_style(self) -> float | None:
+        grid, of_style = self.found.get("grid"), self.found.get("grid_of_style")
+        return None if not grid or not of_style else grid / of_style
+
+    def fact(self, name: str) -> Any:
+        """What the lesson noted of the cell."""
+        return self.cell.facts.get(name)
+
+    def flat(self) -> dict[str, Any]:
+        """Of plain values, for a table."""
+        settings = {
+            f"setting_{name}": value if isinstance(value, (int, float)) else str(value)
+            for name, value in self.cell.settings.items()
+        }
+        found = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in self.found.items()}
+        return {
+            "sheet": self.cell.sheet,
+            "row": self.cell.row,
+            "column": self.cell.column,
+            "content": self.cell.sources.content.name,
+            "style": Path(self.cell.sources.style).name,
+            "file": self.file,
+            "command": self.cell.command(),
+            **found,
+            "grid_against_style": self.grid_against_style,
+            **settings,
+        }
+
+
+def write_table(rows: Sequence[Row], path: Path) -> None:
+    """A Parquet file with a row for each painting.
+
+    Raises:
+        InputError: pyarrow is missing, or the file cannot be written.
+    """
+    pyarrow, parquet = _pyarrow()
+    flat = [row.flat() for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    columns = {name: _one_kind([row.get(name) for row in flat]) for name in names}
+    made = io.BytesIO()
+    parquet.write_table(pyarrow.table(columns), made)
+    write_atomically(path, made.getvalue())
+
+
+def _one_kind(values: list[Any]) -> list[Any]:
+    """Numbers stay numbers; where something else is among them, all become text."""
+    there = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in there):
+        return values
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there):
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else str(value) for value in values]
+
+
+def check_tables() -> None:
+    """Makes sure, before anything is painted, that a table can be written.
+
+    Raises:
+        InputError: pyarrow is missing.
+    """
+    _pyarrow()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(
+            "the laboratory needs pyarrow, which is not installed: pip install 'bitbrush[lab]'"
+        ) from None
+    return pyarrow, parquet
+
+
+Value = Callable[[Row], float | None]
+
+
+def values(rows: Iterable[Row], of: str | Value) -> list[float]:
+    """A figure of every row that has it, by its name in `found` or by a function."""
+    get: Value = (lambda row: row.found.get(of)) if isinstance(of, str) else of
+    return [value for row in rows if (value := get(row)) is not None and math.isfinite(value)]
+
+
+def middle(rows: Iterable[Row], of: str | Value) -> float | None:
+    """The median; None if no row has it."""
+    found = values(rows, of)
+    return median(found) if found else None
+
+
+def mean_of_ratios(rows: Iterable[Row], of: str | Value) -> float | None:
+    """The geometric mean, for figures that are ratios; None if no row has a positive one."""
+    found = [value for value in values(rows, of) if value > 0]
+    return geometric_mean(found) if found else None
