@@ -140,7 +140,6 @@ def run_and_tell(lesson: Lesson, request: Request, laboratory: Laboratory, as_js
 
     total = len(cells_once(lesson.cells(request)))
     total = int(min(total, laboratory.budget.paintings))
-    command = shlex.join(["bitbrush", *sys.argv[1:]])
     with Interruptions() as interruptions, progress(lesson.name, total) as bar:
 
         def advance(done: float, note: str) -> None:
@@ -148,7 +147,7 @@ def run_and_tell(lesson: Lesson, request: Request, laboratory: Laboratory, as_js
             if interruptions.waiting:
                 interruptions.deliver("run the same command again to go on")
 
-        outcome = run_lesson(lesson, request, laboratory, command, advance)
+        outcome = run_lesson(lesson, request, laboratory, _told_command(), advance)
     tell(outcome, as_json)
 
 
@@ -180,3 +179,117 @@ lab.command("pooling")(
 lab.command("networks")(
     _command("networks", "All networks on the same pairs: pictures, speed, memory (lesson 6).")
 )
+
+
+@lab.command()
+def groove(
+    content: Content,
+    style: Style,
+    output: Output,
+    network: Annotated[str, typer.Option(help="The network to search for.")] = "quickbrush",
+    size: Size = 256,
+    steps: Steps = 450,
+    budget: Annotated[
+        int, typer.Option(min=2, help="Paintings of the search; judging it takes more.")
+    ] = 60,
+    unseen: Annotated[
+        int, typer.Option(min=0, help="Pairs left out of the search, to judge what it finds by.")
+    ] = 6,
+    workers: Workers = 1,
+    threads: Threads = None,
+    judge: Annotated[str, typer.Option(help="The network that judges.")] = "squeezenet",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Search for stable weights, from deliberately bad ones (lesson 1)."""
+    from ..lab.laboratory import finish
+    from ..lab.lessons import groove as lesson
+
+    lesson.check_search()
+    request, laboratory = prepared(
+        lesson.LESSON, content, style, output, [network], size, steps, None, workers, threads,
+        judge, seed,
+    )  # fmt: skip
+    if laboratory.judge is None:
+        raise InputError("a search needs a judge")
+    lesson.parted(request.sources, unseen)
+    total = budget // lesson.PAIRS * lesson.PAIRS + unseen * 8
+    with Interruptions() as interruptions, progress("groove", total) as bar:
+
+        def advance(done: float, note: str) -> None:
+            bar.update(done, f"{int(done)}/{total} {note}")
+            if interruptions.waiting:
+                interruptions.deliver("run the same command again to go on")
+
+        found = lesson.search(request, laboratory, budget, unseen, advance)
+        start = len(found.rows)
+        judging = laboratory.rows(
+            lesson.judging_cells(request, found), lambda done, note: advance(start + done, note)
+        )
+    outcome = finish(
+        lesson.LESSON,
+        request,
+        laboratory,
+        _told_command(),
+        [*found.rows, *judging],
+        len({row.cell.key for row in [*found.rows, *judging]}),
+        lesson.findings(request, found, judging),
+    )
+    tell(outcome, as_json)
+
+
+@lab.command()
+def compress(
+    output: Output,
+    networks: Networks = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Pictures named by their WordNet id, to measure top-1 on.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What each network weighs, knows, and takes: the article's table."""
+    import dataclasses
+
+    from ..lab.accuracy import labelled
+    from ..lab.lessons import compress as lesson
+    from ..lab.report.page import check_reports, write_report
+    from ..networks.registry import NETWORKS, network_spec
+
+    check_reports()
+    pictures = [] if images is None else labelled(images)
+    names = list(dict.fromkeys(networks or NETWORKS))
+    for name in names:
+        network_spec(name)
+    output.mkdir(parents=True, exist_ok=True)
+    measured = []
+    with progress("compress", len(names)) as bar:
+        for done, name in enumerate(names):
+            measured.append(
+                lesson.measure(
+                    name,
+                    pictures,
+                    lambda share, done=done, name=name: bar.update(done + share, name),  # type: ignore[misc]
+                )
+            )
+    report = output / "report.html"
+    write_report(
+        report,
+        "Compression",
+        "What each network weighs in memory and on disk, what it knows, and how long it takes: the "
+        "article's table, for every network.",
+        [],
+        lesson.findings(measured),
+        {"command": _told_command()},
+    )
+    if as_json:
+        held = [dataclasses.asdict(each) for each in measured]
+        print(json.dumps({"report": str(report), "networks": held}))
+    elif not options.quiet:
+        print(f"{report}: {len(measured)} networks")
+
+
+def _told_command() -> str:
+    return shlex.join(["bitbrush", *sys.argv[1:]])

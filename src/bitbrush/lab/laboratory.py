@@ -14,6 +14,7 @@ from ..networks.registry import NETWORKS, network_spec
 from ..style.settings import make_settings
 from ..weights.loading import find_default, resolve_weights
 from .lessons import Lesson, Request
+from .report import Findings
 from .report.page import check_reports, write_report
 from .rows import Row, check_tables, write_table
 from .runner import Advance, Laboratory, threads_each
@@ -83,8 +84,13 @@ def finish(
     command: str,
     rows: Sequence[Row],
     planned: int,
+    findings: Findings | None = None,
 ) -> Outcome:
-    """Writes table and report of what has been painted."""
+    """Writes table and report of what has been painted.
+
+    Args:
+        findings: the lesson's own, unless they are given.
+    """
     report, table = laboratory.folder / "report.html", laboratory.folder / "results.parquet"
     write_table(rows, table)
     seconds = sum(row.found["seconds"] for row in {row.cell.key: row for row in rows}.values())

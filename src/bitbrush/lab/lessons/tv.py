@@ -78,9 +78,9 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 if value is not None:
                     points = curves_of[title].setdefault(network, [])
                     points.append((USUAL * times, value))
-            if style is not None and noise is not None:
+            if style is not None:
                 # Noise below the style's is no merit.
-                scores[times] = style * max(noise, 1.0)
+                scores[times] = style * max(noise or 1.0, 1.0)
         if 0.0 in scores:
             best[network] = min(scores, key=lambda times: scores[times])
             needs[network] = scores[0.0] > NEEDED * scores[best[network]]

@@ -52,8 +52,10 @@ def curves(
             fontsize=8,
             color="#a6401f",
         )
-    if series:
+    if any(series.values()):
         axes.legend(fontsize=8)
+    else:
+        axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
     return _svg(figure)
 
 

@@ -1,0 +1,151 @@
+"""The article's table: what a network weighs, what it knows, and how long it takes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from ...networks.registry import network_spec
+from ...networks.summary import summarise
+from ...networks.taps import Network
+from ...weights.bits import save_network
+from ...weights.loading import find_default, load_network
+from ..accuracy import Accuracy, accuracy
+from ..report import Findings, Table
+
+SIZE = 224
+"""Side in pixels of the picture that latency is measured with."""
+
+TIMES = 7
+LARGE = "vgg19"
+"""What the article compares with."""
+
+MEBI = 2.0**20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One network.
+
+    Attributes:
+        parameters: numbers that the network has.
+        one_bit: share of them that are single bits.
+        float32: MiB of all in float32.
+        packed: MiB of our file of it, with what is one bit in bits.
+        latency: milliseconds of a forward pass at SIZE, by engine.
+        trained: whether weights are on this machine; else they are random.
+        seen: how often it is right, where that was measured.
+    """
+
+    name: str
+    parameters: int
+    one_bit: float
+    float32: float
+    packed: float
+    latency: dict[str, float]
+    trained: bool
+    seen: Accuracy | None
+
+
+def measure(
+    name: str,
+    pictures: Sequence[tuple[Path, str]] = (),
+    advance: Callable[[float], None] = lambda share: None,
+) -> Measured:
+    """Everything of one network.
+
+    Args:
+        pictures: with their classes, see `accuracy.labelled`.
+        advance: told the share that is done.
+    """
+    spec = network_spec(name)
+    trained = find_default(name) is not None
+    weights = "default" if trained else "none"
+    plain = load_network(name, weights, engine="float")
+    summary = summarise(plain, SIZE)
+    advance(0.2)
+    latency = {"float": _milliseconds(plain)}
+    seen: Accuracy | None = None
+    if spec.kind != "float":
+        packed = load_network(name, weights, engine="packed")
+        latency["packed"] = _milliseconds(packed)
+    advance(0.4)
+    if pictures and trained and "logits" in plain.taps:
+        seen = accuracy(plain, pictures, lambda done: advance(0.4 + 0.6 * done / len(pictures)))
+    advance(1.0)
+    return Measured(
+        name=name,
+        parameters=summary.parameters,
+        one_bit=summary.one_bit_share,
+        float32=summary.mib_float32,
+        packed=_file_size(name, plain),
+        latency=latency,
+        trained=trained,
+        seen=seen,
+    )
+
+
+@torch.no_grad()
+def _milliseconds(network: Network) -> float:
+    """Median of a few forward passes to the deepest tap, after one that does not count."""
+    picture = torch.rand(1, 3, SIZE, SIZE)
+    deepest = list(network.taps)[-1]
+    seconds = []
+    for _ in range(TIMES + 1):
+        started = time.perf_counter()
+        network(picture, [deepest])
+        seconds.append(time.perf_counter() - started)
+    return 1000 * median(seconds[1:])
+
+
+def _file_size(name: str, network: Network) -> float:
+    """Of the file that is there, or that would be written."""
+    info = find_default(name)
+    if info is not None and info.path is not None:
+        return info.path.stat().st_size / MEBI
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.safetensors"
+        save_network(network, path, {"network": network.name})
+        return path.stat().st_size / MEBI
+
+
+def findings(measured: Sequence[Measured]) -> Findings:
+    """The table."""
+    large = next((each for each in measured if each.name == LARGE), None)
+    header = ["network", "parameters", "one-bit share", "float32, MiB", "our file, MiB"]
+    header += ["smaller than float32", "smaller than vgg19", "published top-1, %"]
+    header += ["published top-5, %", "top-1 measured here", "float, ms", "packed, ms"]
+    rows: list[list[str | float | int | None]] = []
+    for each in measured:
+        spec = network_spec(each.name)
+        rows.append(
+            [
+                each.name + ("" if each.trained else " (random weights)"),
+                f"{each.parameters:,}",
+                each.one_bit,
+                each.float32,
+                each.packed,
+                f"{each.float32 / each.packed:.1f}×",
+                None if large is None else f"{large.float32 / each.packed:.0f}×",
+                spec.top1,
+                spec.top5,
+                None if each.seen is None else each.seen.text(),
+                each.latency["float"],
+                each.latency.get("packed"),
+            ]
+        )
+    note = (
+        f"Latency: median of {TIMES} forward passes to the deepest tap at {SIZE}×{SIZE} px on "
+        f"{torch.get_num_threads()} threads. Published figures are the authors', on ImageNet's "
+        "validation set. Sizes and latencies do not depend on what the weights are."
+    )
+    counts = {each.seen.pictures for each in measured if each.seen is not None}
+    if counts:
+        note += f" Measured on {', '.join(map(str, sorted(counts)))} pictures; 95 % interval."
+    return Findings(tables=[Table("Networks", header, rows, note)])
