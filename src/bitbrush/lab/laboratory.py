@@ -73,6 +73,7 @@ def run_lesson(
     cells = lesson.cells(request)
     for cell in cells:
         make_settings(cell.settings)
+    laboratory.check(cells)
     rows = laboratory.rows(cells, advance)
     return finish(lesson, request, laboratory, command, rows, len({cell.key for cell in cells}))
 

@@ -90,6 +90,18 @@ class Laboratory:
             found[cell.key] = result
         return [Row(cell, found[cell.key]) for cell in cells if cell.key in found]
 
+    def check(self, cells: Sequence[Cell]) -> None:
+        """Makes sure, with one cell of each network, that they can be painted.
+
+        Raises:
+            InputError: one cannot, for instance because it is too small for its network.
+        """
+        first: dict[Any, Cell] = {}
+        for cell in cells:
+            first.setdefault(cell.settings["network"], cell)
+        for cell in first.values():
+            Session(cell.sources.content, [cell.sources.style], cell.full_settings())
+
     def _within_budget(self, done: int) -> bool:
         elapsed = time.monotonic() - self._started
         return done < self.budget.paintings and elapsed < self.budget.seconds

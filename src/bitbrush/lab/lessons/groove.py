@@ -8,6 +8,7 @@ what it painted is kept. So one that was interrupted is begun anew, and is in a 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
@@ -153,9 +154,7 @@ def search(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.TPESampler(
-        seed=request.seed, multivariate=True, n_startup_trials=8, warn_independent_sampling=False
-    )
+    sampler = optuna.samplers.TPESampler(seed=request.seed, multivariate=True, n_startup_trials=8)
     study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
     study.enqueue_trial(bad_start(request.networks[0]))
     rows: list[Row] = []
@@ -336,9 +335,12 @@ def _importances(study: Study) -> dict[str, float]:
     painted = [trial for trial in study.trials if tuple(trial.values) != FAILED]
     if len(painted) < 8:  # too few to tell
         return {}
-    found = get_param_importances(
-        study, evaluator=PedAnovaImportanceEvaluator(), target=lambda trial: trial.values[0]
-    )
+    with warnings.catch_warnings():
+        # It says that low figures count as good ones, which they are.
+        warnings.simplefilter("ignore")
+        found = get_param_importances(
+            study, evaluator=PedAnovaImportanceEvaluator(), target=lambda trial: trial.values[0]
+        )
     return dict(found)
 
 

@@ -154,7 +154,7 @@ def _accident(rows: Sequence[Row]) -> Verdict:
         "A million times too much total variation still gives a picture (the article's lesson 2.5)."
     )
     if style is None or content is None:
-        return Verdict(claim, "not tested", "no such painting was judged")
+        return Verdict(claim, "not tested", "no such painting was judged", "bitbrush lab tv …")
     # A style distance of 1 is what the content has, a content distance of 1 a plain grey.
     survived = content < 1
     return Verdict(

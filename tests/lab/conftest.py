@@ -1,0 +1,43 @@
+"""Two contents and two styles, and a laboratory that paints them small and in a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bitbrush.lab.lessons import Request
+from bitbrush.lab.plan import sources_of
+
+JUDGE = "quickbrush"
+"""Shipped with the package, so that no weights need be fetched."""
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """content/ and style/ with soft blots, two pictures each."""
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for kind, low in (("content", 0), ("style", 128)):
+        (root / kind).mkdir()
+        for number in range(2):
+            small = random.integers(low, 256, (6, 8, 3), dtype=np.uint8)
+            picture = Image.fromarray(small).resize((64, 48), Image.Resampling.BICUBIC)
+            picture.save(root / kind / f"{kind}{number}.png")
+    return root
+
+
+@pytest.fixture
+def make_request(pictures: Path) -> Callable[..., Request]:
+    """make_request(networks, pairs=…, **fields): 48 px, 3 steps."""
+
+    def make(*networks: str, pairs: int = 1, **fields: Any) -> Request:
+        sources = sources_of(pictures / "content", str(pictures / "style"))[:pairs]
+        small = {"size": 48, "steps": 3, "threads": 1} | fields
+        return Request(sources=sources, networks=networks, **small)
+
+    return make

@@ -1,0 +1,106 @@
+"""A search begins badly, repeats itself exactly, and is judged on pairs it has not seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitbrush.errors import InputError
+from bitbrush.lab.lessons import Request, groove
+from bitbrush.lab.plan import Cell, Sources, cells_once
+from bitbrush.lab.rows import Row
+from bitbrush.lab.runner import Laboratory
+from bitbrush.style.settings import make_settings
+
+pytest.importorskip("optuna")
+Make = Callable[..., Request]
+
+
+class Known:
+    """Stands in for a laboratory: figures by a formula whose best settings are known."""
+
+    def __init__(self) -> None:
+        self.painted: list[str] = []
+
+    def rows(self, cells: Sequence[Cell], advance: Any) -> list[Row]:
+        self.painted += [cell.key for cell in cells_once(cells)]
+        advance(len(cells), "")
+        return [Row(cell, self.figures(cell)) for cell in cells]
+
+    @staticmethod
+    def figures(cell: Cell) -> dict[str, Any]:
+        settings = make_settings(cell.settings)
+        off = abs(settings.tv_weight - 0.002) ** 0.25 + abs(settings.colour_weight - 0.5) / 5
+        content = 1 / (1 + 10 * settings.content_weight)
+        return {
+            "network": settings.network,
+            "style_distance": 0.1 * (1 + off) / content,
+            "content_distance": content,
+            "grid": 1.0,
+            "grid_of_style": 1.0,
+            "noise": 1.0,
+            "seconds": 1.0,
+            "steps": 1,
+            "error": None,
+        }
+
+
+def found_by(request: Request, paintings: int) -> tuple[groove.Found, Known]:
+    known = Known()
+    found = groove.search(request, known, paintings, 1, lambda d, n: None)  # type: ignore[arg-type]
+    return found, known
+
+
+def test_the_search_improves_on_its_start_and_repeats_itself(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4, seed=1)
+    found, known = found_by(request, 60)
+    assert len(found.rows) == 60 and len(found.study.trials) == 30
+    first = found.study.trials[0]
+    assert first.params["content_weight"] == 10 and first.params["estimator"] == "identity"
+    again, repeated = found_by(request, 60)
+    assert repeated.painted == known.painted and again.settings == found.settings
+    other, _ = found_by(dataclasses.replace(request, seed=2), 60)
+    assert other.settings != found.settings
+    tv, start = found.settings["tv_weight"], first.params["tv_weight"]
+    assert abs(tv - 0.002) < start / 10
+
+
+def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    found, known = found_by(request, 40)
+    (unseen,) = found.unseen
+    assert unseen not in {row.cell.sources for row in found.rows}
+    judging = known.rows(groove.judging_cells(request, found), lambda d, n: None)
+    findings = groove.findings(request, found, judging)
+    (verdict,) = findings.verdicts
+    assert verdict.outcome in ("confirmed", "refuted") and "after 40 paintings" in verdict.evidence
+    ratio = float(verdict.evidence.split()[0])
+    assert (verdict.outcome == "confirmed") == (ratio <= 1.05)
+    assert all(len(row) == len(table.header) for table in findings.tables for row in table.rows)
+    assert groove.findings(request, found, []).verdicts[0].outcome == "not tested"
+
+
+def test_seen_and_unseen_share_neither_content_nor_style() -> None:
+    sources = [Sources(Path(f"c{c}.png"), f"s{s}.png") for c in range(6) for s in range(6)]
+    parted = groove.parted(sources, 2)
+    assert len(parted.unseen) == 2 and len(parted.seen) >= groove.PAIRS
+    for each in parted.seen:
+        assert each.content not in {pair.content for pair in parted.unseen}
+        assert each.style not in {pair.style for pair in parted.unseen}
+    with pytest.raises(InputError, match="there are 2"):
+        groove.parted(sources[:2], 1)
+
+
+@pytest.mark.slow
+def test_a_real_search(make_request: Make, tmp_path: Path) -> None:
+    request = make_request("quickbrush-small", pairs=4)
+    laboratory = Laboratory(tmp_path, "quickbrush")
+    told: list[float] = []
+    found = groove.search(request, laboratory, 4, 1, lambda done, note: told.append(done))
+    assert told == sorted(told) and told[-1] == 4
+    assert {row.found["steps"] for row in found.rows} <= {1, 2, 3}
+    assert all(row.distances is not None for row in found.rows)

@@ -1,0 +1,196 @@
+"""What each lesson plans, and what it says of rows that are made up to be clear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from bitbrush.lab.frontiers import REFERENCE
+from bitbrush.lab.lessons import Request, content_taps, networks, pooling, style_taps, taps_of, tv
+from bitbrush.lab.lessons.every import LESSONS
+from bitbrush.lab.plan import Cell, cells_once
+from bitbrush.lab.report import Verdict
+from bitbrush.lab.rows import Row
+from bitbrush.style.settings import make_settings
+
+Make = Callable[..., Request]
+Figures = Callable[[Cell], dict[str, Any]]
+
+
+def rows_of(cells: Sequence[Cell], figures: Figures) -> list[Row]:
+    """Rows with figures; where none are given, style is 0.1 over content, and all else clean."""
+    found = []
+    for cell in cells:
+        content = 1 / (1 + cell.settings.get("content_weight", 0.08) * 10)
+        plain = {
+            "network": cell.settings["network"],
+            "content_distance": content,
+            "style_distance": 0.1 / content,
+            "grid": 1.0,
+            "grid_of_style": 1.0,
+            "noise": 1.0,
+            "chroma_noise": 1.0,
+            "border": 1.0,
+            "seconds": 1.0,
+            "steps": 10,
+            "peak_mb": 500.0,
+            "error": None,
+        }
+        found.append(Row(cell, plain | figures(cell)))
+    return found
+
+
+def verdict(verdicts: Sequence[Verdict], words: str) -> Verdict:
+    (found,) = [each for each in verdicts if words in each.claim]
+    return found
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_plan_can_be_painted_and_told(name: str, make_request: Make) -> None:
+    lesson = LESSONS[name]
+    request = make_request("quickbrush", "vgg19-16x", pairs=3)
+    cells = lesson.cells(request)
+    assert cells
+    for cell in cells_once(cells):
+        settings = make_settings(cell.settings)
+        assert settings.network in request.networks
+        taps = taps_of(settings.network)
+        for named in (settings.content_taps, settings.style_taps):
+            assert named is None or {t.partition(":")[0] for t in named.split(",")} <= set(taps)
+    places = [(cell.sheet, cell.row, cell.column, cell.sources) for cell in cells]
+    assert len(set(places)) == len(places)
+    # With all rows, with some, and with none there is something to say.
+    rows = rows_of(cells, lambda cell: {})
+    for part in (rows, rows[: len(rows) // 2], []):
+        findings = lesson.findings(request, part)
+        assert findings.tables
+        for table in findings.tables:
+            assert all(len(row) == len(table.header) for row in table.rows)
+        for each in findings.verdicts:
+            assert each.outcome != "not tested" or each.command
+
+
+def test_total_variation_is_needed_by_whom_it_helps(make_request: Make) -> None:
+    request = make_request("quickbrush", "vgg19-16x")
+    cells = tv.cells(request)
+    times = [cell.facts["times"] for cell in cells if "times" in cell.facts]
+    assert sorted(set(times)) == list(tv.TIMES) and tv.TIMES[0] == 0 and tv.TIMES[-1] == 1e6
+
+    def noisy_without(*names: str) -> Figures:
+        def figures(cell: Cell) -> dict[str, Any]:
+            none = cell.facts.get("times") == 0 and cell.settings["network"] in names
+            return {"noise": 1.5} if none else {}
+
+        return figures
+
+    found = tv.findings(request, rows_of(cells, noisy_without("quickbrush"))).verdicts
+    assert verdict(found, "Binary").outcome == "confirmed"
+    assert verdict(found, "Float").outcome == "confirmed"
+    found = tv.findings(request, rows_of(cells, noisy_without("vgg19-16x"))).verdicts
+    assert verdict(found, "Binary").outcome == "refuted"
+    assert verdict(found, "Float").outcome == "refuted"
+    found = tv.findings(request, []).verdicts
+    assert {each.outcome for each in found} == {"not tested"}
+
+
+def test_the_accident_is_a_labelled_point(make_request: Make) -> None:
+    request = make_request("quickbrush")
+    cells = tv.cells(request)
+    (accident,) = [cell for cell in cells if cell.facts.get("times") == 1e6]
+    assert "accident" in accident.column and accident.settings["tv_weight"] == 2000.0
+
+    def grey(cell: Cell) -> dict[str, Any]:
+        return {"content_distance": 1.5} if cell is accident else {}
+
+    found = tv.findings(request, rows_of(cells, grey))
+    assert verdict(found.verdicts, "million").outcome == "refuted"
+    # Text is drawn as paths, with what it says in a comment.
+    assert all(b"accident" in figure.svg for figure in found.figures)
+
+
+def test_style_taps_has_no_content_and_no_colours(make_request: Make) -> None:
+    request = make_request("quickbrush")
+    cells = style_taps.cells(request)
+    assert len(cells) == 2 * len(taps_of("quickbrush"))
+    for cell in cells:
+        assert (cell.settings["content_weight"], cell.settings["colour_weight"]) == (0, 0)
+
+    def deep(cell: Cell) -> dict[str, Any]:
+        return {"style_distance": 0.3 if cell.facts["tap"] == "stage2.block3" else 0.9}
+
+    (found,) = style_taps.findings(request, rows_of(cells, deep)).verdicts
+    assert found.outcome == "confirmed" and "stage2.block3" in found.evidence
+
+
+def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    cells = content_taps.cells(request)
+
+    def figures(cell: Cell) -> dict[str, Any]:
+        good = cell.facts.get("choice") == ("stage3.block2", "its own")
+        return {"style_distance": 0.09 * 1.8} if good else {}
+
+    rows = rows_of(cells, figures)
+    (found,) = content_taps.findings(request, rows).verdicts
+    assert found.outcome == "confirmed" and "4 times of 4" in found.evidence
+    assert "stage3.block2" in found.evidence
+
+    def lucky(cell: Cell) -> dict[str, Any]:
+        # Each of four combinations shines on one pair alone: nothing that holds elsewhere.
+        choices = sorted({c.facts["choice"] for c in cells if "choice" in c.facts})[:4]
+        place = request.sources.index(cell.sources)
+        alone = cell.facts.get("choice") == choices[place]
+        other = cell.facts.get("choice") in choices
+        return {"style_distance": 0.18 * (0.5 if alone else 1.3 if other else 1.0)}
+
+    reference = [cell for cell in cells if cell.sheet == REFERENCE]
+    mixed = rows_of(reference, lambda cell: {})
+    mixed += rows_of([c for c in cells if c.sheet != REFERENCE], lucky)
+    (found,) = content_taps.findings(request, mixed).verdicts
+    assert found.outcome == "refuted"
+    (found,) = content_taps.findings(make_request("quickbrush"), []).verdicts
+    assert found.outcome == "not tested"
+
+
+def test_pooling_and_additions(make_request: Make) -> None:
+    request = make_request("quickbrush", "vgg19-16x", "squeezenet")
+    cells = pooling.cells(request)
+    painted = {cell.facts["network"] for cell in cells if "pooling" in cell.facts}
+    assert painted == {"vgg19-16x", "squeezenet"}
+    found = pooling.findings(request, rows_of(cells, lambda cell: {})).verdicts
+    assert verdict(found, "no difference").outcome == "confirmed"
+    assert verdict(found, "layers that add").outcome == "refuted"
+
+    def blocky(cell: Cell) -> dict[str, Any]:
+        if cell.settings["network"] == "quickbrush":
+            return {"grid": 2.0}
+        return {"grid": 0.5 if cell.settings.get("pooling") == "average" else 1.0}
+
+    found = pooling.findings(request, rows_of(cells, blocky)).verdicts
+    assert verdict(found, "no difference").outcome == "refuted"
+    assert verdict(found, "layers that add").outcome == "confirmed"
+    lone = pooling.findings(make_request("quickbrush"), []).verdicts
+    assert {each.outcome for each in lone} == {"not tested"}
+
+
+def test_networks_are_compared_at_equal_content(
+    make_request: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = make_request("quickbrush", "quickbrush-small", pairs=2)
+    cells = networks.cells(request)
+
+    def weaker(cell: Cell) -> dict[str, Any]:
+        content = 1 / (1 + cell.settings["content_weight"] * 10)
+        times = 1.5 if cell.settings["network"] == "quickbrush-small" else 1.0
+        return {"style_distance": times * 0.1 / content}
+
+    found = networks.findings(request, rows_of(cells, weaker))
+    (table,) = found.tables
+    by_name = {row[0]: row for row in table.rows}
+    assert by_name["quickbrush"][2] == "1.00 (1.00 to 1.00)"
+    assert by_name["quickbrush-small"][2] == "1.50 (1.50 to 1.50)"
+    monkeypatch.setattr(networks, "find_default", lambda name: None)
+    for each in networks.findings(request, []).verdicts:
+        assert each.outcome == "not tested" and each.evidence.startswith("no weights")

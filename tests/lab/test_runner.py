@@ -1,0 +1,144 @@
+"""A laboratory paints each cell once, keeps it, and goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bitbrush.errors import InputError, NetworkMissingError
+from bitbrush.lab import runner
+from bitbrush.lab.budget import Budget
+from bitbrush.lab.lessons import Request
+from bitbrush.lab.plan import Cell
+from bitbrush.lab.rows import Row, write_table
+from bitbrush.lab.runner import Laboratory
+
+JUDGE = "quickbrush"
+Make = Callable[..., Request]
+
+
+def cells_of(request: Request, weights: tuple[float, ...] = (0.01, 0.1, 1.0)) -> list[Cell]:
+    return [
+        Cell(
+            sources,
+            request.settings("quickbrush-small", content_weight=weight),
+            row=sources.name,
+            column=f"{weight:g}",
+        )
+        for sources in request.sources
+        for weight in weights
+    ]
+
+
+def silent(done: float, note: str) -> None: ...
+
+
+def test_each_is_painted_once(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = cells_of(make_request("quickbrush-small"))
+    told: list[float] = []
+    rows = Laboratory(tmp_path, JUDGE).rows([*cells, cells[0]], lambda d, n: told.append(d))
+    assert [row.cell for row in rows] == [*cells, cells[0]]
+    assert told == sorted(told) and told[-1] == 3
+    for row in rows:
+        assert (tmp_path / row.file).exists() and row.distances is not None
+        assert row.found["steps"] == 3 and row.found["seconds"] > 0 and not row.failed
+
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("painted again")
+
+    monkeypatch.setattr(runner, "_painted", refuse)
+    assert Laboratory(tmp_path, JUDGE).rows(cells, silent) == rows[:3]
+
+
+def test_a_killed_run_goes_on(make_request: Make, tmp_path: Path) -> None:
+    cells = cells_of(make_request("quickbrush-small"))
+    first = Laboratory(tmp_path, JUDGE, budget=Budget(paintings=2)).rows(cells, silent)
+    assert [row.cell for row in first] == cells[:2]
+    before = (tmp_path / first[0].file).stat().st_mtime_ns
+    # As a crash between picture and record, or within a record, leaves it.
+    (tmp_path / first[1].file).with_suffix(".json").write_text("{")
+    whole = Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    assert [row.cell for row in whole] == cells
+    assert (tmp_path / first[0].file).stat().st_mtime_ns == before
+    assert whole[1].distances == first[1].distances
+
+
+def test_time_is_a_budget_too(make_request: Make, tmp_path: Path) -> None:
+    cells = cells_of(make_request("quickbrush-small"))
+    laboratory = Laboratory(tmp_path, None, budget=Budget(seconds=1e-9))
+    assert laboratory.rows(cells, silent) == []
+
+
+def test_another_judge_judges_without_painting(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = cells_of(make_request("quickbrush-small"), (0.1,))
+    (plain,) = Laboratory(tmp_path, None).rows(cells, silent)
+    assert plain.distances is None
+    monkeypatch.setattr(runner, "_painted", lambda *a: pytest.fail("painted again"))
+    (judged,) = Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    assert judged.distances is not None
+    assert judged.found["seconds"] == plain.found["seconds"]
+
+
+def test_a_missing_judge_is_known_before_anything_is_painted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BITBRUSH_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(NetworkMissingError):
+        Laboratory(tmp_path / "lab", "vgg19")
+    assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.slow
+def test_several_processes_paint_the_same(make_request: Make, tmp_path: Path) -> None:
+    cells = cells_of(make_request("quickbrush-small", pairs=2), (0.05, 0.5))
+    alone = Laboratory(tmp_path / "one", JUDGE).rows(cells, silent)
+    together = Laboratory(tmp_path / "two", JUDGE, workers=2).rows(cells, silent)
+    assert [row.cell for row in together] == cells
+    for one, two in zip(alone, together, strict=True):
+        assert (tmp_path / "one" / one.file).read_bytes() == (
+            tmp_path / "two" / two.file
+        ).read_bytes()
+        assert one.distances == two.distances
+
+
+def test_a_painting_that_breaks_off_is_a_row(make_request: Make, tmp_path: Path) -> None:
+    request = make_request("quickbrush-small", steps=30)
+    settings = request.settings(
+        "quickbrush-small", learning_rate=100.0, optimizer="lbfgs", tv_weight=1e38, canvas="fourier"
+    )
+    (row,) = Laboratory(tmp_path, JUDGE).rows([Cell(request.sources[0], settings)], silent)
+    assert row.failed and "loss" in row.found["error"]
+    assert Laboratory(tmp_path, JUDGE).rows([row.cell], silent) == [row]
+
+
+def test_a_table_of_rows(make_request: Make, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    cells = cells_of(make_request("quickbrush-small"), (0.1, 1.0))
+    rows = Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    odd = Row(
+        dataclasses.replace(cells[0], settings={**cells[0].settings, "style_taps": "stem"}),
+        {**rows[0].found, "error": "broke off"},
+    )
+    write_table([*rows, odd], tmp_path / "results.parquet")
+    found = parquet.read_table(tmp_path / "results.parquet").to_pylist()
+    assert [each["setting_content_weight"] for each in found] == [0.1, 1.0, 0.1]
+    assert [each["setting_style_taps"] for each in found] == [None, None, "stem"]
+    assert [each["error"] for each in found] == [None, None, "broke off"]
+    assert found[0]["style_distance"] == pytest.approx(rows[0].found["style_distance"])
+    assert found[0]["command"].startswith("bitbrush paint ")
+    assert json.loads(found[0]["losses"])
+
+
+def test_no_pyarrow_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"bitbrush\[lab\]"):
+        write_table([], Path("nowhere.parquet"))
