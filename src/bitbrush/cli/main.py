@@ -9,7 +9,20 @@ from typing import NoReturn
 import typer.main
 
 # A module's commands join the application when it is imported.
-from . import bench, classify, doctor, evaluate, lab, networks, paint, show, styles, weights  # noqa: F401
+from . import (  # noqa: F401
+    bench,
+    classify,
+    doctor,
+    evaluate,
+    lab,
+    networks,
+    paint,
+    presets,
+    show,
+    styles,
+    train,
+    weights,
+)
 from .app import app, install_signals
 
 

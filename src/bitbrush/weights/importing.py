@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..networks.heads import set_classes
 from ..networks.registry import network_spec
 from ..networks.taps import Network, check_state
 from .bits import FORMAT, load_into, read_network_file
@@ -50,6 +51,9 @@ def import_weights(
         if metadata.get("network") != name:
             raise InputError(f"{path} holds {metadata.get('network')}, not {name}")
         network = build(name, pooling)
+        if (classes := metadata.get("classes", "")).isdecimal():
+            # Trained on other pictures than ImageNet's.
+            set_classes(network, int(classes))
         # Settled first: the file holds quantized kernels, which are then used to the last bit.
         network.settle()
         load_into(network, arrays)

@@ -1,0 +1,276 @@
+"""`bitbrush train`: classifiers, one-bit and float, trained here."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .app import app, options
+from .progress import progress
+from .signals import Interruptions
+
+if TYPE_CHECKING:
+    from ..networks.taps import Network
+    from ..train.classifier import Training
+    from ..train.labelled import Labelled
+    from ..train.recipes import ClassifierRecipe
+
+train = typer.Typer(help="Train classifiers, one-bit and float.")
+app.add_typer(train, name="train")
+
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder of everything made.", show_default=False)
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of weights, order and shifts.")]
+
+
+@train.command("cifar10-binarynet")
+def cifar10_binarynet(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="CIFAR-10: the training parquet file, a folder with train and test, or "
+            "cifar-10-binary.tar.gz.",
+            show_default=False,
+        ),
+    ],
+    output: Output,
+    test: Annotated[
+        Path | None,
+        typer.Option(
+            help="The test parquet file.", show_default="the training file's name with test in it"
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="larq: as in its documentation; better: with augmentation.")
+    ] = "better",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs.", show_default="the recipe's, 100")
+    ] = None,
+    hours: Annotated[
+        float, typer.Option(help="Most hours, all runs together; the schedule is shortened to fit.")
+    ] = 10.0,
+    hold_out: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Training pictures kept apart for the curve; they choose nothing."
+        ),
+    ] = 1000,
+    width: Annotated[
+        float, typer.Option(help="Share of the channels, a multiple of 1/16; 1 is larq's network.")
+    ] = 1.0,
+    twin: Annotated[
+        bool, typer.Option("--float", help="Train the float twin, into the folder's 'float'.")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Train larq's BinaryNet on CIFAR-10, or continue.
+
+    The test pictures are looked at once, after the last step. With --float as well as without,
+    table.md then compares the one-bit network and its float twin.
+    """
+    from ..networks.cifar10_binarynet import SIZE
+    from ..train.cifar10 import read_cifar10
+    from ..train.classifier import score
+    from ..train.comparison import read_result, result_of, write_result
+    from ..train.labelled import held_out
+    from ..train.recipes import recipe_of
+
+    chosen = recipe_of(recipe, epochs, seed)
+    folder = output / "float" if twin else output
+    network = _binarynet(width, seed, one_bit=not twin)
+    with progress("decoding") as bar:
+        pictures, tested = read_cifar10(data, test, lambda count: bar.update(count))
+    kept, aside = held_out(pictures, hold_out, seed)
+    training = _training(network, kept, aside, chosen, folder, hours, SIZE)
+    done = training.finished
+    _run(training, folder, network.name)
+    result = read_result(folder / "result.json") if done else None
+    if result is None:
+        with progress("testing"):
+            found = score(network, tested, SIZE, training.autocast)
+        last = training.points[-1]
+        result = result_of(chosen.name, width, chosen.epochs, len(kept), last, found)
+        write_result(result, folder / "result.json")
+    source = {"source": "trained by bitbrush", "data": "CIFAR-10", "recipe": chosen.name}
+    _save(network, folder, source | {"width": f"{width:g}"})
+    _compare(output, width)
+
+
+@train.command()
+def classifier(
+    network: Annotated[
+        str, typer.Argument(help="A network with a classifier, by name.", show_default=False)
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Labelled pictures: a parquet file with image, label and perhaps split, or a "
+            "folder with one for each class, perhaps in train and val.",
+            show_default=False,
+        ),
+    ],
+    output: Output,
+    hours: Annotated[
+        float | None,
+        typer.Option(help="How long to train, all runs together.", show_default=False),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="At most so many epochs.", show_default="until the time is over"),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=8,
+            help="Side in pixels at which the network sees the pictures.",
+            show_default="the first picture's, or the only one the network takes",
+        ),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Train a network as a classifier of other pictures, from random weights, or continue.
+
+    Without a split in the data, a tenth of the pictures is kept for validation.
+    """
+    from ..train.labelled import decoded, rows_of
+    from ..train.own import fed_size, fresh, splits, write_card
+    from ..train.recipes import SCRATCH, with_epochs
+
+    # Before anything is decoded: a wrong name or number is to be told at once.
+    chosen = with_epochs(SCRATCH, epochs, seed)
+    fed = fed_size(network, size)
+    with progress("decoding") as bar:
+        read = decoded(rows_of(data), data, None, None, lambda count: bar.update(count))
+    kept, aside = splits(read, data, seed)
+    made = fresh(network, len(kept.classes), seed)
+    training = _training(made, kept, aside, chosen, output, hours, fed or kept.size)
+    _run(training, output, network)
+    source = {"source": "trained by bitbrush", "data": data.name, "classes": str(len(kept.classes))}
+    weights = _save(made, output, source)
+    command = shlex.join(["bitbrush", *sys.argv[1:]])
+    with progress("validating"):
+        title = write_card(training, weights, output / f"{network}.md", data.name, command)
+    print(title)
+
+
+def _binarynet(width: float, seed: int, one_bit: bool) -> Network:
+    import torch
+
+    from ..networks.cifar10_binarynet import Cifar10BinaryNet
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Cifar10BinaryNet(width, one_bit=one_bit)
+
+
+def _training(
+    network: Network,
+    kept: Labelled,
+    aside: Labelled,
+    recipe: ClassifierRecipe,
+    folder: Path,
+    hours: float | None,
+    size: int,
+) -> Training:
+    from ..train.classifier import Training
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return Training(
+        network,
+        kept,
+        aside,
+        recipe,
+        checkpoint=folder / "checkpoint.pth",
+        hours=hours,
+        size=size,
+        autocast=_has_half_units(),
+    )
+
+
+def _has_half_units() -> bool:
+    # A CPU without units for it computes in bfloat16 several times as slowly.
+    if find_spec("numba") is None:
+        return False
+    from ..engine.precision import has_half_units
+
+    return has_half_units()
+
+
+def _run(training: Training, folder: Path, title: str) -> None:
+    """Trains to the end, with the curve and its plot in the folder kept up to date."""
+    from ..train.curves import can_plot, plot_curve, write_curve
+
+    plots, planned = can_plot(), training.recipe.epochs
+    of = "" if planned is None else f" of {planned}"
+    with progress(f"training {title}", 1.0) as bar, Interruptions() as interruptions:
+        started, before = training.seconds, training.steps
+        for point in training.run():
+            if point is not None:
+                write_curve(training.points, folder / "curve.jsonl")
+                if plots:
+                    plot_curve(training.points, title, folder / "curve.png")
+            pictures = (training.steps - before) * training.recipe.batch
+            speed = pictures / max(training.seconds - started, 1e-9)
+            bar.update(
+                training.share, f"epoch {training.epochs:.2f}{of}, {_latest(training, speed)}"
+            )
+            if interruptions.waiting is not None:
+                training.save()
+            interruptions.deliver("the same command goes on from here")
+    if not plots and not options.quiet:
+        print("no curve.png: pip install 'bitbrush[lab]'", file=sys.stderr)
+
+
+def _latest(training: Training, speed: float) -> str:
+    text = f"{speed:.3g} pictures/s"
+    if not training.points:
+        return text
+    point = training.points[-1]
+    held_out = "" if point.held_out is None else f", held out {point.held_out:.1%}"
+    return f"{text}, training {point.accuracy:.1%}{held_out}"
+
+
+def _save(network: Network, folder: Path, metadata: dict[str, str]) -> Path:
+    """Writes the weights as they are used and, of a one-bit network, the latent ones."""
+    from safetensors.torch import save
+
+    from ..train.classifier import one_bit_weights
+    from ..weights.bits import save_network, write_atomically
+
+    path = folder / f"{network.name}.safetensors"
+    save_network(network, path, metadata)
+    if one_bit_weights(network):
+        state = {key: value.contiguous() for key, value in network.state_dict().items()}
+        write_atomically(folder / "latent.safetensors", save(state))
+    return path
+
+
+def _compare(output: Path, width: float) -> None:
+    """Writes and prints the table of the one-bit network beside its twin."""
+    from ..networks.cifar10_binarynet import SIZE
+    from ..train.comparison import milliseconds, read_result, table, write_text
+
+    networks = {"one-bit": _binarynet(width, 0, True), "float": _binarynet(width, 0, False)}
+    results = {
+        "one-bit": read_result(output / "result.json"),
+        "float": read_result(output / "float" / "result.json"),
+    }
+    # Of other widths there is nothing to compare.
+    same = {
+        name: result if result is not None and result.width == width else None
+        for name, result in results.items()
+    }
+    with progress("timing"):
+        times = {
+            batch: milliseconds(networks["one-bit"], networks["float"], SIZE, batch)
+            for batch in (1, 100)
+        }
+    text = table(networks, same, times, SIZE)
+    write_text(text, output / "table.md")
+    print(text, end="")

@@ -1,0 +1,395 @@
+"""Trains a classifier, so that it can be stopped anywhere and goes on exactly where it was.
+
+Order, shifts and mirror images follow from the seed and the number of the step alone, so a
+checkpoint is weights, optimiser and counters; there are no random numbers to keep. Where time is
+limited, the share of it that is used drives the schedule once it exceeds the share of the steps.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..errors import BitbrushError, InputError
+from ..layers import QUANTIZED_LAYERS
+from ..networks.taps import Network
+from .flip_ratio import FlipRatio
+from .labelled import Labelled
+from .recipes import ClassifierRecipe
+
+FLIPS_EVERY = 10
+"""Of so many steps one is looked at for flipped bits, which costs a pass over all weights."""
+
+CHECK_BATCH = 100
+"""Pictures that are classified at a time. A fixed number, since rounding may depend on it."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of the learning curve; means are over the steps since the point before.
+
+    Attributes:
+        step: steps done.
+        epoch: passes over the pictures that are done.
+        seconds: of training, all runs together.
+        learning_rate: of the last step.
+        loss: cross entropy of training batches, smoothed as the recipe says.
+        accuracy: of training batches as they were shown, in [0, 1].
+        held_out: accuracy on held-out pictures, or None where there are none.
+        flip_ratio: share of bits that a step flips, or None of a float network.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    learning_rate: float
+    loss: float
+    accuracy: float
+    held_out: float | None
+    flip_ratio: float | None
+
+
+@dataclass
+class _Sums:
+    """What the next point of the curve will be the mean of."""
+
+    loss: float = 0.0
+    right: int = 0
+    pictures: int = 0
+    flips: float = 0.0
+    looks: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """How many pictures of a set were classified rightly."""
+
+    right: int
+    pictures: int
+
+    @property
+    def accuracy(self) -> float:
+        """In [0, 1]."""
+        return self.right / self.pictures
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the accuracy (Wilson 1927)."""
+        z, n, p = 1.96, self.pictures, self.accuracy
+        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+class Training:
+    """A classifier in training.
+
+    Attributes:
+        steps: optimiser steps done.
+        seconds: of training so far, all runs together.
+        points: the curve so far.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        pictures: Labelled,
+        held_out: Labelled | None,
+        recipe: ClassifierRecipe,
+        *,
+        checkpoint: Path | None = None,
+        hours: float | None = None,
+        size: int | None = None,
+        autocast: bool = False,
+    ) -> None:
+        """Args:
+        network: with logits for the pictures' classes; trained in place.
+        held_out: pictures for the curve; they choose nothing.
+        checkpoint: file to go on from where it exists; see `save`.
+        hours: most time, all runs together.
+        size: side in pixels at which the network sees the pictures, if not their own.
+        autocast: compute in bfloat16 where torch does so on its own.
+        Raises:
+            InputError: fewer pictures than a batch, no end to the training, a size that the
+                network does not take, or a checkpoint of another training.
+        """
+        if len(pictures) < recipe.batch:
+            raise InputError(f"{len(pictures)} pictures are less than a batch of {recipe.batch}")
+        if recipe.epochs is None and hours is None:
+            raise InputError("say how long to train, in hours or epochs")
+        if hours is not None and not (hours > 0 and math.isfinite(hours)):
+            raise InputError(f"hours must be a positive number, not {hours:g}")
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.pictures, self.held_out, self.recipe = pictures, held_out, recipe
+        self.checkpoint, self.hours, self.autocast = checkpoint, hours, autocast
+        self.size = size or pictures.size
+        network.check(torch.empty(1, 3, self.size, self.size, device="meta"), ["logits"])
+        self._one_bit = one_bit_weights(network)
+        if recipe.norm_momentum is not None:
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.momentum = recipe.norm_momentum
+        self.rate = recipe.learning_rate if self._one_bit else recipe.float_rate
+        trained = [p for p in network.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.Adam(trained, self.rate, eps=recipe.epsilon, fused=True)
+        self.steps, self.seconds = 0, 0.0
+        self.points: list[Point] = []
+        self._sums = _Sums()
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint)
+
+    @property
+    def steps_of_epoch(self) -> int:
+        """Steps of a pass over the pictures."""
+        return len(self.pictures) // self.recipe.batch
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the pictures that are done."""
+        return self.steps / self.steps_of_epoch
+
+    @property
+    def share(self) -> float:
+        """Of the whole training, in [0, 1]."""
+        shares = [0.0]
+        if self.recipe.epochs is not None:
+            shares.append(self.steps / (self.recipe.epochs * self.steps_of_epoch))
+        if self.hours is not None:
+            shares.append(self.seconds / (self.hours * 3600))
+        return min(max(shares), 1.0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done or the time is over."""
+        return self.share >= 1.0
+
+    def run(self) -> Iterator[Point | None]:
+        """Trains to the end; yields after every step a point of the curve, or None.
+
+        Points come several times an epoch, and at its and the training's end; each is saved.
+
+        Raises:
+            BitbrushError: the loss is no finite number any more.
+        """
+        every = max(self.steps_of_epoch // self.recipe.points, 1)
+        while not self.finished:
+            started = time.monotonic()
+            self.network.train()
+            rate = self._step()
+            self.seconds += time.monotonic() - started
+            of_epoch = self.steps % self.steps_of_epoch
+            due = of_epoch == 0 or (
+                of_epoch % every == 0 and self.steps_of_epoch - of_epoch >= every
+            )
+            if not (due or self.finished):
+                yield None
+                continue
+            started = time.monotonic()
+            held_out = self._check()
+            self.seconds += time.monotonic() - started
+            self.points.append(self._point(rate, held_out))
+            self._sums = _Sums()
+            self.save()
+            yield self.points[-1]
+
+    def save(self) -> None:
+        """Writes all that is needed to go on; a reader sees the old checkpoint or the new one."""
+        if self.checkpoint is None:
+            return
+        state = {
+            "training": self._identity(),
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "points": [asdict(point) for point in self.points],
+            "sums": asdict(self._sums),
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        part = self.checkpoint.with_suffix(".part")
+        try:
+            torch.save(state, part)
+            part.replace(self.checkpoint)
+        except OSError as error:
+            raise InputError(f"cannot write {self.checkpoint}: {error.strerror}") from error
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a training to go on."""
+        shapes = sum(math.prod(p.shape) for p in self.network.parameters())
+        # The number of epochs only moves the end.
+        recipe = {key: value for key, value in asdict(self.recipe).items() if key != "epochs"}
+        return {
+            "network": f"{self.network.name} of {shapes} parameters",
+            "recipe": recipe,
+            "pictures": len(self.pictures),
+            "size": self.size,
+        }
+
+    def _restore(self, path: Path) -> None:
+        try:
+            state = torch.load(path, weights_only=True)
+            theirs = state["training"]
+        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise InputError(f"{path} is no checkpoint of a training, or damaged") from error
+        for what, ours in self._identity().items():
+            if theirs.get(what) != ours:
+                raise InputError(
+                    f"{path} was made with another {what}; choose another output folder"
+                )
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+        self.points = [Point(**point) for point in state["points"]]
+        self._sums = _Sums(**state["sums"])
+
+    def _step(self) -> float:
+        """One step; returns its learning rate."""
+        rate = self.rate * self.recipe.factor(self.steps, self.share)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        images, labels = self._batch()
+        look = bool(self._one_bit) and self.steps % FLIPS_EVERY == 0
+        flips = FlipRatio()
+        if look:
+            flips.update(signs(self._one_bit))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            logits = self.network(images, ["logits"])["logits"].float()
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.smoothing)
+        if not math.isfinite(loss.item()):
+            raise BitbrushError(
+                f"the training failed at step {self.steps}: the loss is {loss.item()}"
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.network.constrain()
+        if look:
+            flips.update(signs(self._one_bit))
+            self._sums.flips += flips.value
+            self._sums.looks += 1
+        self._sums.loss += loss.item() * len(labels)
+        self._sums.right += int((logits.argmax(1) == labels).sum())
+        self._sums.pictures += len(labels)
+        self.steps += 1
+        return rate
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        epoch, number = divmod(self.steps, self.steps_of_epoch)
+        seed, batch = self.recipe.seed, self.recipe.batch
+        order = np.random.default_rng((seed, 1, epoch)).permutation(len(self.pictures))
+        chosen = order[number * batch : (number + 1) * batch]
+        random = np.random.default_rng((seed, 2, self.steps))
+        pixels = moved(self.pictures.pixels[chosen], self.recipe.shift, self.recipe.flip, random)
+        return as_images(pixels, self.size), torch.from_numpy(self.pictures.labels[chosen])
+
+    def _check(self) -> float | None:
+        if self.held_out is None or not len(self.held_out):
+            return None
+        count = min(len(self.held_out), self.recipe.check)
+        some = self.held_out.taken(np.arange(count))
+        return score(self.network, some, self.size, self.autocast).accuracy
+
+    def _point(self, rate: float, held_out: float | None) -> Point:
+        sums = self._sums
+        return Point(
+            step=self.steps,
+            epoch=round(self.epochs, 4),
+            seconds=round(self.seconds, 1),
+            learning_rate=rate,
+            loss=sums.loss / sums.pictures,
+            accuracy=sums.right / sums.pictures,
+            held_out=held_out,
+            flip_ratio=sums.flips / sums.looks if sums.looks else None,
+        )
+
+
+def one_bit_weights(network: Network) -> list[Tensor]:
+    """The latent weights of a network's one-bit layers."""
+    return [
+        module.weight
+        for module in network.modules()
+        if isinstance(module, QUANTIZED_LAYERS)
+        and module.kernel_quantizer is not None
+        and module.kernel_quantizer.precision == 1
+    ]
+
+
+@torch.no_grad()
+def signs(weights: list[Tensor]) -> Tensor:
+    """The bits of all these weights as one vector of 0 and 1, int8."""
+    return torch.cat([(weight >= 0).flatten() for weight in weights]).to(torch.int8)
+
+
+def moved(
+    pixels: np.ndarray[Any, np.dtype[np.uint8]], shift: int, flip: bool, random: np.random.Generator
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Pictures uint8 [N, S, S, 3], each moved and mirrored by chance.
+
+    Args:
+        shift: most pixels of a move along each axis; the border mirrors the picture.
+        flip: mirror half of them.
+    """
+    count, size = pixels.shape[:2]
+    if shift:
+        wide = np.pad(pixels, ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect")
+        corners = random.integers(2 * shift + 1, size=(count, 2))
+        pixels = np.stack(
+            [
+                picture[top : top + size, left : left + size]
+                for picture, (top, left) in zip(wide, corners, strict=True)
+            ]
+        )
+    if flip:
+        mirrored = random.random(count) < 0.5
+        pixels = np.where(mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
+    return pixels
+
+
+def as_images(pixels: np.ndarray[Any, np.dtype[np.uint8]], size: int) -> Tensor:
+    """RGB [N, 3, size, size] in [0, 1], channels last, of pictures uint8 [N, S, S, 3]."""
+    images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+    if size != images.shape[-1]:
+        images = functional.interpolate(
+            images, (size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def score(
+    network: Network, pictures: Labelled, size: int | None = None, autocast: bool = False
+) -> Score:
+    """How many of the pictures a network classifies rightly; it is left in evaluation mode.
+
+    Args:
+        size: side in pixels at which it sees them, if not their own.
+        autocast: compute in bfloat16 where torch does so on its own.
+    """
+    network.eval()
+    right = 0
+    for start in range(0, len(pictures), CHECK_BATCH):
+        images = as_images(pictures.pixels[start : start + CHECK_BATCH], size or pictures.size)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            logits = network(images, ["logits"])["logits"]
+        labels = torch.from_numpy(pictures.labels[start : start + CHECK_BATCH])
+        right += int((logits.argmax(1) == labels).sum())
+    return Score(right, len(pictures))
+
+
+def initialise(network: Network) -> None:
+    """Gives a network without batch norms weights that keep the size of maps (He et al. 2015)."""
+    if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules()):
+        return
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
