@@ -1,0 +1,410 @@
+"""`bitbrush attack`: pictures that people still see and networks do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import __version__
+from ..errors import InputError
+from .app import app, options
+from .attack_tables import print_folder, print_picture
+from .engine_notes import prepare_engine
+from .networks import AsJson
+from .progress import progress
+
+if TYPE_CHECKING:
+    from ..images import Picture
+    from ..lab.attack.study import Found, Plan, Study
+
+LOSSLESS = (".png", ".tif", ".tiff")
+"""Endings of files that keep every level of a pixel: others would undo an attack."""
+
+RESULTS = "results.json"
+
+
+@app.command()
+def attack(
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="A picture, or a folder of pictures.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="The .png or .tiff file of the attacked picture; of a folder, the folder for "
+            f"all of them and {RESULTS}, with which an interrupted run goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    network: Annotated[
+        str, typer.Option(help="The network to deceive; it needs an ImageNet classifier.")
+    ] = "resnet18-bmxnet-fp1",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="A weight file of the network, 'default' for those on this machine, "
+            "or 'none' for random ones."
+        ),
+    ] = "default",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The answer wanted, by name or WordNet id; any but the network's own.",
+            show_default=False,
+        ),
+    ] = None,
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            help="What the change is measured by: linf, l2 or content, the judged distance; "
+            "linf, or content with --style.",
+            show_default=False,
+        ),
+    ] = None,
+    epsilon: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="The largest change, such as 8/255; 8/255 for linf, 3 for l2, 0.1 for content, "
+            "0.5 for content with --style.",
+            show_default=False,
+        ),
+    ] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STYLE",
+            help="Also paint the picture like this one, or like a built-in style.",
+            show_default=False,
+        ),
+    ] = None,
+    painter: Annotated[
+        str | None,
+        typer.Option(help="The network that paints the style; quickbrush.", show_default=False),
+    ] = None,
+    paint_steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Steps of the painting; 200.", show_default=False),
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Steps of each try.")] = 40,
+    restarts: Annotated[
+        int, typer.Option(help="Tries at most; the later ones begin at random pictures.")
+    ] = 1,
+    loss: Annotated[str, typer.Option(help="Of the answer: margin or cross-entropy.")] = "margin",
+    estimator: Annotated[
+        str | None,
+        typer.Option(
+            help="Gradient of sign on the way to the picture: trained, ste, approx, swish, ede or "
+            "identity; what suits the network.",
+            show_default=False,
+        ),
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(help="Probability of the answer at which an attack is content.")
+    ] = 0.9,
+    size: Annotated[
+        int, typer.Option(min=32, help="Long edge in pixels that larger pictures are reduced to.")
+    ] = 512,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="The network that tells the content distance; squeezenet.", show_default=False
+        ),
+    ] = None,
+    transfer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A network that was not attacked to show the pictures to (repeatable), or "
+            "'none'; for a folder all with logits whose weights are here.",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        bool | None,
+        typer.Option(
+            "--compare/--no-compare",
+            help="Also attack with noise, FGSM, PGD and squares; yes for a folder.",
+            show_default=False,
+        ),
+    ] = None,
+    queries: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Queries of the square attack; 300.", show_default=False),
+    ] = None,
+    controls: Annotated[
+        bool,
+        typer.Option(
+            "--controls", help="Look for masked gradients: estimators, losses, restarts, budget."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="Where to compute: cpu, cuda (or cuda:1 …) or mps.")
+    ] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Change IMAGE so little that people still see it, and a network answers something else.
+
+    The 8-bit picture that is written is what is judged: `bitbrush classify` says the same of it.
+    """
+    # Imported here, so that help and usage errors need no torch.
+    from ..classify import require_classifier
+    from ..lab.attack.budget import EPSILONS, NORMS, parse_epsilon
+    from ..lab.attack.loop import AttackSettings
+    from ..lab.attack.objective import find_class
+    from ..lab.attack.study import Plan, Study
+
+    folder = image.is_dir()
+    require_classifier(network)
+    chosen = norm or ("linf" if style is None else "content")
+    if chosen not in NORMS:
+        from ..errors import unknown_name
+
+        raise unknown_name("norm", chosen, NORMS)
+    _check_style(style, painter, paint_steps, compare, queries, controls)
+    usual = "0.5" if style is not None and chosen == "content" else EPSILONS[chosen]
+    against = _against(folder and style is None if compare is None else compare)
+    if queries is not None and "square" not in against:
+        raise InputError("--queries is of the square attack, which is not among the attacks here")
+    if queries is not None and queries < 1:
+        raise InputError(f"--queries must be at least 1, not {queries}")
+    plan = Plan(
+        network=network,
+        weights=weights,
+        target=None if target is None else find_class(target),
+        norm=chosen,
+        epsilon=parse_epsilon(usual if epsilon is None else epsilon),
+        settings=AttackSettings(steps, restarts, loss, estimator, confidence, seed),
+        size=size,
+        style=style,
+        painter=painter or "quickbrush",
+        paint_steps=200 if paint_steps is None else paint_steps,
+        judge=_judge(judge, chosen),
+        against=against,
+        queries=300 if queries is None else queries,
+        controls=controls,
+        transfer=_transfer(transfer, network, folder),
+    )
+    pictures = _pictures(image) if folder else [image]
+    _check_output(output, pictures, folder)
+    study = Study(plan, device)
+    for loaded in (study.classifier, *study.others.values()):
+        prepare_engine(loaded.network)
+    if folder:
+        _folder(study, pictures, output, as_json)
+    else:
+        _one(study, image, output, as_json)
+
+
+def _check_style(
+    style: str | None,
+    painter: str | None,
+    paint_steps: int | None,
+    compare: bool | None,
+    queries: int | None,
+    controls: bool,
+) -> None:
+    """Raises an InputError for options that would be ignored."""
+    if style is None:
+        for name, value in (("--painter", painter), ("--paint-steps", paint_steps)):
+            if value is not None:
+                raise InputError(f"{name} has no meaning without --style")
+        return
+    for name, given in (
+        ("--compare", bool(compare)),
+        ("--queries", queries is not None),
+        ("--controls", controls),
+    ):
+        if given:
+            raise InputError(f"{name} has no meaning with --style: other attacks do not paint")
+
+
+def _against(wanted: bool) -> tuple[str, ...]:
+    from ..lab.attack.library import HOW_TO_INSTALL, library_is_there
+    from ..lab.attack.study import default_against
+
+    if not wanted:
+        return ()
+    if not library_is_there() and not options.quiet:
+        text = "FGSM, PGD and squares are left out: they need the Adversarial Robustness Toolbox"
+        typer.echo(f"{text} ({HOW_TO_INSTALL})", err=True)
+    return tuple(default_against())
+
+
+def _judge(name: str | None, norm: str) -> str | None:
+    """Who tells the content distance; nobody where that is not needed and nobody is there."""
+    from ..lab.judge import SQUEEZENET
+    from ..weights.loading import find_default
+
+    if name is not None or norm == "content":
+        return name or SQUEEZENET
+    return SQUEEZENET if find_default(SQUEEZENET) is not None else None
+
+
+def _transfer(names: Sequence[str] | None, network: str, folder: bool) -> tuple[str, ...]:
+    from ..classify import require_classifier
+    from ..lab.attack.study import networks_with_logits
+
+    if names is None:
+        return tuple(n for n in networks_with_logits() if n != network) if folder else ()
+    if list(names) == ["none"]:
+        return ()
+    for name in names:
+        require_classifier(name)
+        if name == network:
+            raise InputError(f"{name} is attacked itself; --transfer names other networks")
+    return tuple(dict.fromkeys(names))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    from ..lab.evaluate import ENDINGS
+
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
+    if not found:
+        raise InputError(f"there is no picture in {folder} ({', '.join(ENDINGS)})")
+    return found
+
+
+def _check_output(output: Path | None, pictures: Sequence[Path], folder: bool) -> None:
+    """Makes sure that results can be written, and replace nothing that they are made from."""
+    from ..images import check_output
+
+    if output is None:
+        return
+    if folder:
+        if output.exists() and not output.is_dir():
+            raise InputError(f"{output} is a file; results of a folder need a folder")
+        if output.exists() and output.samefile(pictures[0].parent):
+            raise InputError(f"{output} holds the pictures themselves; choose another folder")
+        output.mkdir(parents=True, exist_ok=True)
+        return
+    check_output(output)
+    if output.suffix.lower() not in LOSSLESS:
+        raise InputError(
+            f"{output.suffix} files change pixels, which would undo the attack; write a .png"
+        )
+    if output.exists() and output.samefile(pictures[0]):
+        raise InputError(f"{output} would replace {pictures[0]}, which it is made from")
+
+
+def _one(study: Study, path: Path, output: Path | None, as_json: bool) -> None:
+    picture = _read(path)
+    with progress("attacking", study.steps()) as bar:
+        found = study.look(picture, lambda share, note: bar.update(share * study.steps(), note))
+        bar.update(study.steps())
+    if output is not None:
+        _write(found, picture, study.plan, output)
+    if as_json:
+        print(json.dumps({"plan": study.plan.as_json(), **found.row}, ensure_ascii=False))
+        return
+    print_picture(found.row, study.plan)
+    if output is not None and not options.quiet:
+        print(f"{output}: {found.row['width']}x{found.row['height']} px")
+
+
+def _folder(study: Study, pictures: Sequence[Path], output: Path | None, as_json: bool) -> None:
+    plan = study.plan.as_json()
+    results = None if output is None else output / RESULTS
+    held = {} if results is None else _held(results, plan)
+    rows: list[Mapping[str, Any]] = []
+    with progress("attacking", len(pictures)) as bar:
+        try:
+            for done, path in enumerate(pictures):
+                picture = _read(path)
+                row = held.get(path.name)
+                if row is None or row["sha256"] != picture.sha256:
+                    # Bound now: the bar is told of this picture.
+                    found = study.look(
+                        picture,
+                        lambda share, note, done=done, path=path: bar.update(  # type: ignore[misc]
+                            done + share, f"{path.name} {note}"
+                        ),
+                    )
+                    row = held[path.name] = found.row
+                    if results is not None:
+                        _write(found, picture, study.plan, results.parent / f"{path.stem}.png")
+                        _keep(results, plan, held)
+                rows.append(row)
+                bar.update(done + 1, path.name)
+        except KeyboardInterrupt as stop:
+            if results is None:
+                raise
+            raise type(stop)(f"the same command goes on from {results}") from None
+    print_folder(rows, study.plan, as_json)
+
+
+def _read(path: Path) -> Picture:
+    from ..images import check_paintable, read_image
+
+    picture = read_image(path)
+    check_paintable(picture)
+    return picture
+
+
+def _write(found: Found, picture: Picture, plan: Plan, path: Path) -> None:
+    """Writes the attacked picture, with what made it."""
+    from ..images import resize, write_image
+
+    height, width = found.picture.shape[-2:]
+    row = found.row
+    metadata = {
+        "bitbrush": __version__,
+        "command": "attack",
+        "content": {"name": picture.name, "sha256": picture.sha256},
+        "settings": _without_paths(plan.as_json()),
+        "before": row["before"][0],
+        "after": row["after"][0],
+        "attack": row["attacks"]["ours"],
+        "width": width,
+        "height": height,
+    }
+    alpha = None if picture.alpha is None else resize(picture.alpha, height, width)
+    write_image(found.picture, path, metadata, alpha)
+
+
+def _without_paths(plan: dict[str, Any]) -> dict[str, Any]:
+    """Paths stay on the machine they belong to."""
+    return {
+        key: Path(value).name if key in ("style", "weights") and value else value
+        for key, value in plan.items()
+    }
+
+
+def _held(results: Path, plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rows by file name, of a run of the same plan that was interrupted or of fewer pictures.
+
+    Raises:
+        InputError: the file is of another plan, or no such file.
+    """
+    if not results.exists():
+        return {}
+    try:
+        held = json.loads(results.read_text(encoding="utf-8"))
+        theirs, rows = held["plan"], held["pictures"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{results} is no results file of bitbrush attack; delete it") from error
+    # As it looks after having been written.
+    ours = json.loads(json.dumps(plan))
+    different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+    if different:
+        raise InputError(
+            f"{results} was made with other settings ({', '.join(different[:4])}); "
+            "choose another folder"
+        )
+    return dict(rows)
+
+
+def _keep(results: Path, plan: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
+    from ..images.files import write_atomically
+
+    text = json.dumps({"plan": plan, "pictures": rows}, indent=1, ensure_ascii=False)
+    write_atomically(results, text.encode())

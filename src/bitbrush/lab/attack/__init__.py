@@ -1,0 +1,1 @@
+"""Attack art: pictures changed so little that people still see them, and networks do not."""
