@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InputError, PaintingError
+from ..presets import Preset
 from ..style.settings import PaintSettings
 from .app import app, options
 from .engine_notes import prepare_engine
@@ -38,17 +39,20 @@ LONGEST_NAME = 220
 @with_settings
 def paint(
     content: Annotated[Path, typer.Argument(metavar="CONTENT", help="The picture to paint.")],
-    styles: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="STYLE", help="Pictures to paint it like, or names of built-in styles."
-        ),
-    ],
     output: Annotated[
         Path,
         typer.Option("-o", "--output", metavar="OUT", help="The .png, .jpg, .webp or .tiff file."),
     ],
     settings: PaintSettings,
+    preset: Preset | None,
+    styles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="STYLE",
+            help="Pictures to paint it like, or names of built-in styles; a preset may bring one.",
+            show_default=False,
+        ),
+    ] = None,
     save_every: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Write checkpoint and picture so far every N steps."),
@@ -66,11 +70,10 @@ def paint(
     """
     # Imported here, so that help and usage errors need no torch.
     from ..images import check_output
-    from ..style.paint import Session
 
     check_output(output)
-    _check_sources(output, content, *styles, settings.init, settings.weights)
-    session = Session(content, styles, settings)
+    check_sources(output, content, *(styles or ()), settings.init, settings.weights)
+    session = _session(content, styles or [], settings, preset)
     check_output(output, transparent=session.content.alpha is not None)
     for picture in (session.content, *session.styles):
         for note in picture.notes:
@@ -97,7 +100,20 @@ def paint(
         print(f"{output}: {width}x{height} px, {seconds:.1f} s, {_peak_mb():.0f} MB")
 
 
-def _check_sources(output: Path, *sources: str | Path) -> None:
+def _session(
+    content: Path, styles: list[str], settings: PaintSettings, preset: Preset | None
+) -> Session:
+    from ..presets.paint import PresetSession
+    from ..style.paint import Session
+
+    if preset is not None:
+        return PresetSession(content, preset.styles(styles), settings, preset)
+    if not styles:
+        raise InputError("Missing argument 'STYLE...', which only a --preset can bring")
+    return Session(content, styles, settings)
+
+
+def check_sources(output: Path, *sources: str | Path) -> None:
     """Makes sure that the painting will not replace what it is made from, and has room for a name.
 
     Raises:

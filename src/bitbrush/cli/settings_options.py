@@ -1,16 +1,19 @@
-"""The options of `paint`, made from the fields of `PaintSettings`."""
+"""The options of `paint`: a preset, and those made from the fields of `PaintSettings`."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
 from ..style.settings import PaintSettings, make_settings, option_name
+
+if TYPE_CHECKING:
+    from ..presets import Preset
 
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool}
 
@@ -38,26 +41,62 @@ def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
     )
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command one option for each painting setting.
+PRESET = inspect.Parameter(
+    "preset",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="A look to begin from: a name (see bitbrush presets) or the path of a .toml "
+            "file. Settings that are given win over it.",
+            metavar="NAME",
+        ),
+    ],
+)
+CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
-    The command's parameter `settings` receives them as `PaintSettings`.
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the option --preset, and one for each painting setting.
+
+    The command's parameter `settings` receives them as `PaintSettings`, in which the preset is
+    already, and `preset` what of it is left to do (crop, finish, print), or None.
     """
-    own = inspect.signature(command, eval_str=True)
-    kept = [parameter for name, parameter in own.parameters.items() if name != "settings"]
+    own = inspect.signature(command, eval_str=True).parameters
+    kept = [own[name] for name in own if name not in ("settings", "preset")]
     fields = dataclasses.fields(PaintSettings)
 
-    def wrapper(**values: Any) -> None:
+    def wrapper(context: typer.Context, **values: Any) -> None:
         chosen = {field.name: values.pop(field.name) for field in fields}
-        command(settings=_settings(chosen), **values)
+        asked = values.pop("preset")
+        settings, preset = _settings(chosen), None
+        if asked is not None:
+            settings, preset = _with_preset(asked, settings, _explicit(context, chosen))
+        command(settings=settings, preset=preset, **values)
 
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
-    parameters = [*keyword, *map(_parameter, fields)]
+    parameters = [CONTEXT, *keyword, PRESET, *map(_parameter, fields)]
     wrapper.__name__ = command.__name__
     wrapper.__doc__ = command.__doc__
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     return wrapper
+
+
+def _explicit(context: typer.Context, names: Iterable[str]) -> list[str]:
+    """Those of the options that the user gave, be it with the value of their default."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [name for name, source in sources.items() if source and source.name != "DEFAULT"]
+
+
+def _with_preset(
+    asked: str, given: PaintSettings, explicit: Iterable[str]
+) -> tuple[PaintSettings, Preset]:
+    from ..presets import load_preset
+
+    return load_preset(asked).with_explicit({name: getattr(given, name) for name in explicit})
 
 
 def _settings(values: Mapping[str, Any]) -> PaintSettings:

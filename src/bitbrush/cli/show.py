@@ -43,7 +43,7 @@ def show(
     made_with += [f"torch {metadata['torch']}"] if "torch" in metadata else []
     made_with += [f"{metadata['threads']} threads"] if "threads" in metadata else []
     print(f"# made with {', '.join(made_with)}")
-    for file in files:
+    for file in [*files, *_own_preset(metadata)]:
         if file.get("sha256"):
             print(f"# {file['sha256']}  {shlex.quote(file['name'])}")
 
@@ -60,10 +60,16 @@ def paint_command(metadata: Mapping[str, Any], output: str) -> list[str]:
     words = ["bitbrush", str(metadata["command"])]
     words += [_operand(file["name"]) for file in _files(metadata)]
     words += ["-o", _operand(output)]
+    preset = metadata.get("preset") or {}
+    if preset:
+        words += ["--preset", _operand(preset["name"])]
     settings = {name: metadata[name] for name in ("network", "weights") if name in metadata}
     settings |= metadata["settings"]
     # A setting from another release, which this one does not know, has no default to equal.
     defaults = {field.name: field.default for field in dataclasses.fields(PaintSettings)}
+    defaults |= preset.get("settings", {})
+    if preset.get("print") and preset["print"]["pixels"] is None:
+        del defaults["size"]  # given, it says that the picture is not enlarged for print
     for name, value in settings.items():
         field = name.removeprefix("--").replace("-", "_")
         if field not in defaults or not _equal(value, defaults[field]):
@@ -73,6 +79,12 @@ def paint_command(metadata: Mapping[str, Any], output: str) -> list[str]:
 
 def _files(metadata: Mapping[str, Any]) -> list[dict[str, str]]:
     return [metadata["content"], *metadata["styles"]]
+
+
+def _own_preset(metadata: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The preset's file, where it did not come with bitbrush."""
+    preset = metadata.get("preset") or {}
+    return [preset] if str(preset.get("name")).endswith(".toml") else []
 
 
 def _operand(name: str) -> str:

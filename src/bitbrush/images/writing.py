@@ -44,6 +44,7 @@ def write_image(
     path: str | os.PathLike[str],
     metadata: Mapping[str, Any],
     alpha: Tensor | None = None,
+    dpi: int | None = None,
 ) -> None:
     """Writes a picture with 8 bits a channel, an sRGB profile and the settings that made it.
 
@@ -54,6 +55,7 @@ def write_image(
         path: ends in .png, .jpg, .jpeg, .webp, .tif or .tiff.
         metadata: what `read_metadata` will give back; JSON values.
         alpha: opacity [1, 1, H, W] in [0, 1]; not for JPEG.
+        dpi: pixels per inch, for programs that print; not noted in WebP, which has no place for it.
     Raises:
         InputError: an unknown ending, a size or alpha that the format cannot hold, a folder that
             cannot be written to, or a full disk.
@@ -75,7 +77,11 @@ def write_image(
     pixels = (image[0].detach().clamp(0, 1) * 255).round().to(torch.uint8)
     picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
     text = to_text(metadata)
-    description = {"pnginfo": png_chunks(text)} if kind == "PNG" else {"exif": exif(text)}
+    description: dict[str, Any] = (
+        {"pnginfo": png_chunks(text)} if kind == "PNG" else {"exif": exif(text)}
+    )
+    if dpi is not None:
+        description["dpi"] = (dpi, dpi)
     encoded = io.BytesIO()
     picture.save(encoded, kind, icc_profile=srgb_profile(), **_OPTIONS[kind], **description)
     write_atomically(path, encoded.getvalue())

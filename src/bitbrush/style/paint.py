@@ -41,6 +41,7 @@ class Painting:
         losses: what each named term contributed at the last step.
         history: the loss after each step.
         metadata: what goes into the file: settings, names and hashes, never a path.
+        dpi: pixels per inch, noted in the file; None: nothing is said of them.
     """
 
     image: Tensor
@@ -49,6 +50,7 @@ class Painting:
     losses: Mapping[str, float]
     history: Sequence[float]
     metadata: Mapping[str, Any]
+    dpi: int | None = None
 
     def save(self, path: Path | str) -> None:
         """Writes PNG, JPEG, WebP or TIFF by the ending, with the metadata.
@@ -56,7 +58,7 @@ class Painting:
         Raises:
             InputError: the file cannot be written.
         """
-        write_image(self.image, path, self.metadata, self.alpha)
+        write_image(self.image, path, self.metadata, self.alpha, self.dpi)
 
 
 class Session:
