@@ -79,9 +79,10 @@ def cifar10_binarynet(
     from ..train.classifier import score
     from ..train.comparison import read_result, result_of, write_result
     from ..train.labelled import held_out
-    from ..train.recipes import recipe_of
+    from ..train.recipes import check_limits, recipe_of
 
     chosen = recipe_of(recipe, epochs, seed)
+    check_limits(chosen, hours)
     folder = output / "float" if twin else output
     network = _binarynet(width, seed, one_bit=not twin)
     with progress("decoding") as bar:
@@ -140,11 +141,12 @@ def classifier(
     """
     from ..train.labelled import decoded, rows_of
     from ..train.own import fed_size, fresh, splits, write_card
-    from ..train.recipes import SCRATCH, with_epochs
+    from ..train.recipes import SCRATCH, check_limits, with_epochs
 
     # Before anything is decoded: a wrong name or number is to be told at once.
     chosen = with_epochs(SCRATCH, epochs, seed)
     fed = fed_size(network, size)
+    check_limits(chosen, hours)
     with progress("decoding") as bar:
         read = decoded(rows_of(data), data, None, None, lambda count: bar.update(count))
     kept, aside = splits(read, data, seed)

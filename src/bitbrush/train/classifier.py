@@ -25,7 +25,7 @@ from ..layers import QUANTIZED_LAYERS
 from ..networks.taps import Network
 from .flip_ratio import FlipRatio
 from .labelled import Labelled
-from .recipes import ClassifierRecipe
+from .recipes import ClassifierRecipe, check_limits
 
 FLIPS_EVERY = 10
 """Of so many steps one is looked at for flipped bits, which costs a pass over all weights."""
@@ -122,12 +122,9 @@ class Training:
             InputError: fewer pictures than a batch, no end to the training, a size that the
                 network does not take, or a checkpoint of another training.
         """
+        check_limits(recipe, hours)
         if len(pictures) < recipe.batch:
             raise InputError(f"{len(pictures)} pictures are less than a batch of {recipe.batch}")
-        if recipe.epochs is None and hours is None:
-            raise InputError("say how long to train, in hours or epochs")
-        if hours is not None and not (hours > 0 and math.isfinite(hours)):
-            raise InputError(f"hours must be a positive number, not {hours:g}")
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pictures, self.held_out, self.recipe = pictures, held_out, recipe
         self.checkpoint, self.hours, self.autocast = checkpoint, hours, autocast

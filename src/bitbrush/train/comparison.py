@@ -17,7 +17,7 @@ from ..networks.taps import Network
 from ..weights.bits import write_atomically
 from .classifier import Point, Score
 
-REPETITIONS = 15
+REPETITIONS = 9
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def plot_curve(points: Sequence[Point], title: str, path: Path) -> None:
     # Not pyplot, which holds on to every figure and may want a screen.
     from matplotlib.figure import Figure
 
-    flips = [point.flip_ratio for point in points if point.flip_ratio is not None]
+    flips = [(p.epoch, p.flip_ratio) for p in points if p.flip_ratio]
     figure = Figure(figsize=(5 * (3 if flips else 2), 4), layout="constrained")
     axes = figure.subplots(1, 3 if flips else 2)
     epochs = [point.epoch for point in points]
@@ -43,7 +43,7 @@ def plot_curve(points: Sequence[Point], title: str, path: Path) -> None:
     axes[1].set(title="accuracy, %", xlabel="epoch")
     axes[1].legend()
     if flips:
-        axes[2].plot(epochs[: len(flips)], flips)
+        axes[2].plot(*zip(*flips, strict=True))
         axes[2].set(title="bits flipped by a step", xlabel="epoch", yscale="log")
     for each in axes:
         each.grid(True, which="both", alpha=0.3)

@@ -128,3 +128,15 @@ def with_epochs(recipe: ClassifierRecipe, epochs: int | None, seed: int) -> Clas
     if epochs is not None and epochs < 1:
         raise InputError(f"train for one epoch at least, not {epochs}")
     return replace(recipe, epochs=recipe.epochs if epochs is None else epochs, seed=seed)
+
+
+def check_limits(recipe: ClassifierRecipe, hours: float | None) -> None:
+    """Whether a training of so many hours at most comes to an end.
+
+    Raises:
+        InputError: neither epochs nor hours are limited, or hours are no positive number.
+    """
+    if recipe.epochs is None and hours is None:
+        raise InputError("say how long to train, with --hours or --epochs")
+    if hours is not None and not (hours > 0 and math.isfinite(hours)):
+        raise InputError(f"hours must be a positive number, not {hours:g}")

@@ -1,0 +1,125 @@
+"""Labelled pictures from parquet files and folders."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from bitbrush.errors import InputError
+from bitbrush.train.labelled import Labelled, decoded, held_out, rows_of
+
+
+def png(shade: int, size: tuple[int, int] = (12, 12)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, (shade, shade, shade)).save(file, "PNG")
+    return file.getvalue()
+
+
+def written(path: Path, **columns: list[Any]) -> Path:
+    parquet.write_table(pyarrow.table(columns), path)
+    return path
+
+
+def read(source: Path, size: int | None = None) -> dict[str, Labelled]:
+    return decoded(rows_of(source), source, size)
+
+
+def test_a_parquet_file_with_splits(tmp_path: Path) -> None:
+    source = written(
+        tmp_path / "set.parquet",
+        image=[png(10), png(20), png(30)],
+        label=["b", "a", "b"],
+        split=["train", "validation", "train"],
+    )
+    found = read(source)
+    assert found.keys() == {"train", "val"}
+    assert found["train"].labels.tolist() == [1, 1] and found["val"].labels.tolist() == [0]
+    assert found["train"].classes == found["val"].classes == ("a", "b")
+    assert found["train"].pixels[:, 0, 0, 0].tolist() == [10, 30]
+    assert found["train"].size == 12
+
+
+def test_a_structure_of_bytes_and_numbered_labels(tmp_path: Path) -> None:
+    rows = [{"bytes": png(shade), "path": None} for shade in (1, 2)]
+    found = read(written(tmp_path / "set.parquet", img=rows, label=[10, 9]))[""]
+    assert found.classes == ("9", "10") and found.labels.tolist() == [1, 0]
+
+
+def test_pictures_become_squares_of_the_first_ones_size(tmp_path: Path) -> None:
+    wide = Image.new("RGB", (40, 20))
+    wide.paste((255, 255, 255), (10, 0, 30, 20))
+    file = io.BytesIO()
+    wide.save(file, "PNG")
+    source = written(tmp_path / "set.parquet", image=[png(0), file.getvalue()], label=[0, 1])
+    found = read(source)[""]
+    assert found.pixels.shape == (2, 12, 12, 3)
+    assert found.pixels[1].min() > 240  # the black ends are cut off
+    assert read(source, 8)[""].size == 8
+
+
+def test_a_folder_of_classes(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(png(1))
+    assert read(tmp_path)[""].classes == ("cat", "dog")
+
+
+def test_a_folder_with_splits(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+        (tmp_path / split / "cat" / "1.png").write_bytes(png(1))
+    assert read(tmp_path).keys() == {"train", "val"}
+
+
+def test_held_out_pictures_are_others(tmp_path: Path) -> None:
+    pixels = np.arange(20, dtype=np.uint8).repeat(12).reshape(20, 2, 2, 3)
+    whole = Labelled(pixels, np.arange(20), tuple("abcdefghijklmnopqrst"))
+    kept, aside = held_out(whole, 5, seed=3)
+    assert len(kept) == 15 and len(aside) == 5
+    assert set(kept.labels) | set(aside.labels) == set(range(20))
+    assert aside.pixels[:, 0, 0, 0].tolist() == aside.labels.tolist()
+    assert not np.array_equal(held_out(whole, 5, seed=4)[1].labels, aside.labels)
+    with pytest.raises(InputError, match="held out"):
+        held_out(whole, 20, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ({"picture": [b""], "label": [0]}, "needs columns image and label, has picture, label"),
+        ({"image": [b"nothing"], "label": [0]}, "picture 1 of .* cannot be decoded"),
+        ({"image": ["text"], "label": [0]}, "needs the bytes"),
+        ({"image": [png(1)], "label": [1.5]}, "needs the bytes"),
+    ],
+)
+def test_bad_columns(tmp_path: Path, columns: dict[str, list[Any]], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        read(written(tmp_path / "set.parquet", **columns))
+
+
+def test_what_is_no_set(tmp_path: Path) -> None:
+    (tmp_path / "set.parquet").write_bytes(b"nothing")
+    (tmp_path / "set.txt").write_text("nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no parquet file, or damaged"):
+        read(tmp_path / "set.parquet")
+    with pytest.raises(InputError, match="neither a folder"):
+        read(tmp_path / "set.txt")
+    with pytest.raises(InputError, match="there is no"):
+        read(tmp_path / "other")
+    with pytest.raises(InputError, match="no folders of pictures"):
+        read(tmp_path / "empty")
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = written(tmp_path / "set.parquet", image=[png(1)], label=[0])
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"pip install 'bitbrush\[train\]'"):
+        read(source)
