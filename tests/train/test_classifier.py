@@ -18,7 +18,7 @@ from bitbrush.train.curves import plot_curve, write_curve
 from bitbrush.train.labelled import Labelled
 from bitbrush.train.recipes import BETTER, LARQ, SCRATCH, ClassifierRecipe, recipe_of
 
-RECIPE = replace(BETTER, epochs=3, batch=8, warm_up=4, points=2)
+RECIPE = replace(BETTER, epochs=3, batch=8, warm_up=0.2, points=2)
 
 
 def pictures(count: int = 44, seed: int = 0) -> Labelled:
@@ -75,6 +75,24 @@ def test_a_killed_training_goes_on_from_its_last_point(tmp_path: Path) -> None:
     assert training(path).steps == 7
 
 
+def test_less_time_than_was_used_ends_with_a_point(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pth"
+    stopped = training(path)
+    next(stopped.run())
+    stopped.save()
+    run = training(path, hours=1e-9)
+    assert run.finished and [point and point.step for point in run.run()] == [1]
+
+
+def test_bfloat16_trains_too() -> None:
+    torch.manual_seed(0)
+    network = Cifar10BinaryNet(1 / 16, classes=2)
+    run = Training(network, pictures(), None, replace(RECIPE, epochs=1), autocast=True)
+    list(run.run())
+    assert run.points[-1].held_out is None
+    assert all(value.dtype == torch.float32 for value in network.parameters())
+
+
 def test_it_learns_and_clips_and_counts_flips() -> None:
     run = training(recipe=replace(RECIPE, epochs=8))
     list(run.run())
@@ -107,8 +125,9 @@ def test_larqs_recipe() -> None:
 
 
 def test_the_cosine_ends_at_zero_after_its_warm_up() -> None:
-    assert BETTER.factor(0, 0) == pytest.approx(1 / BETTER.warm_up)
-    assert BETTER.factor(BETTER.warm_up, 0.5) == pytest.approx(0.5)
+    assert BETTER.factor(0, 0) == 0
+    assert BETTER.factor(9, BETTER.warm_up / 2) == pytest.approx(0.5, abs=1e-3)
+    assert BETTER.factor(999, 0.5) == pytest.approx(0.5)
     assert BETTER.factor(10_000, 1) == 0
     assert BETTER.norm_momentum == 0.1
 

@@ -89,13 +89,12 @@ def cifar10_binarynet(
         pictures, tested = read_cifar10(data, test, lambda count: bar.update(count))
     kept, aside = held_out(pictures, hold_out, seed)
     training = _training(network, kept, aside, chosen, folder, hours, SIZE)
-    done = training.finished
     _run(training, folder, network.name)
-    result = read_result(folder / "result.json") if done else None
-    if result is None:
+    last = training.points[-1]
+    result = read_result(folder / "result.json")
+    if result is None or result.epochs != last.epoch:
         with progress("testing"):
             found = score(network, tested, SIZE, training.autocast)
-        last = training.points[-1]
         result = result_of(chosen.name, width, chosen.epochs, len(kept), last, found)
         write_result(result, folder / "result.json")
     source = {"source": "trained by bitbrush", "data": "CIFAR-10", "recipe": chosen.name}

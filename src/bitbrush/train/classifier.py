@@ -178,25 +178,19 @@ class Training:
             BitbrushError: the loss is no finite number any more.
         """
         every = max(self.steps_of_epoch // self.recipe.points, 1)
+        if self.finished and self._sums.pictures:
+            # Stopped between two points, and then given less time or fewer epochs.
+            yield self._reported()
         while not self.finished:
             started = time.monotonic()
             self.network.train()
-            rate = self._step()
+            self._step()
             self.seconds += time.monotonic() - started
             of_epoch = self.steps % self.steps_of_epoch
             due = of_epoch == 0 or (
                 of_epoch % every == 0 and self.steps_of_epoch - of_epoch >= every
             )
-            if not (due or self.finished):
-                yield None
-                continue
-            started = time.monotonic()
-            held_out = self._check()
-            self.seconds += time.monotonic() - started
-            self.points.append(self._point(rate, held_out))
-            self._sums = _Sums()
-            self.save()
-            yield self.points[-1]
+            yield self._reported() if due or self.finished else None
 
     def save(self) -> None:
         """Writes all that is needed to go on; a reader sees the old checkpoint or the new one."""
@@ -247,8 +241,7 @@ class Training:
         self.points = [Point(**point) for point in state["points"]]
         self._sums = _Sums(**state["sums"])
 
-    def _step(self) -> float:
-        """One step; returns its learning rate."""
+    def _step(self) -> None:
         rate = self.rate * self.recipe.factor(self.steps, self.share)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -276,7 +269,6 @@ class Training:
         self._sums.right += int((logits.argmax(1) == labels).sum())
         self._sums.pictures += len(labels)
         self.steps += 1
-        return rate
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         epoch, number = divmod(self.steps, self.steps_of_epoch)
@@ -294,18 +286,25 @@ class Training:
         some = self.held_out.taken(np.arange(count))
         return score(self.network, some, self.size, self.autocast).accuracy
 
-    def _point(self, rate: float, held_out: float | None) -> Point:
-        sums = self._sums
-        return Point(
+    def _reported(self) -> Point:
+        """The next point of the curve, which is saved."""
+        started, sums = time.monotonic(), self._sums
+        held_out = self._check()
+        self.seconds += time.monotonic() - started
+        point = Point(
             step=self.steps,
             epoch=round(self.epochs, 4),
             seconds=round(self.seconds, 1),
-            learning_rate=rate,
+            learning_rate=self._optimizer.param_groups[0]["lr"],
             loss=sums.loss / sums.pictures,
             accuracy=sums.right / sums.pictures,
             held_out=held_out,
             flip_ratio=sums.flips / sums.looks if sums.looks else None,
         )
+        self.points.append(point)
+        self._sums = _Sums()
+        self.save()
+        return point
 
 
 def one_bit_weights(network: Network) -> list[Tensor]:

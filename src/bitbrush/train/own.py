@@ -103,7 +103,7 @@ def write_card(training: Training, weights: Path, path: Path, data: str, command
         "they chose nothing",
         f"- training: {training.seconds / 3600:.2f} h, {training.epochs:.2f} epochs, "
         f"{training.steps:,} steps of {recipe.batch} pictures, {torch.get_num_threads()} threads",
-        f"- recipe: Adam at {training.rate:g}, {recipe.warm_up} steps of warm-up, cosine to 0, "
+        f"- recipe: Adam at {training.rate:g}, warm-up for {recipe.warm_up:.0%} of it, cosine, "
         f"moved by up to {recipe.shift} px, mirrored, labels smoothed by {recipe.smoothing:g}, "
         f"seed {recipe.seed}",
         f"- command: `{command}`",

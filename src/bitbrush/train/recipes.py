@@ -20,7 +20,7 @@ class ClassifierRecipe:
         float_rate: the same of float networks.
         schedule: "inverse" divides the rate by 1 + decay x steps; "cosine" takes it to 0.
         decay: of the inverse schedule, for each step.
-        warm_up: steps in which the rate rises linearly.
+        warm_up: share of the training in which the rate rises linearly from 0.
         shift: most pixels that a picture is moved by along each axis, mirrored at its border.
         flip: whether every other picture, by chance, is mirrored.
         smoothing: share of the label that is spread over all classes.
@@ -38,7 +38,7 @@ class ClassifierRecipe:
     float_rate: float
     schedule: Literal["inverse", "cosine"]
     decay: float = 0.0
-    warm_up: int = 0
+    warm_up: float = 0.0
     shift: int = 0
     flip: bool = False
     smoothing: float = 0.0
@@ -58,7 +58,7 @@ class ClassifierRecipe:
             rate = 1 / (1 + self.decay * step)
         else:
             rate = 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
-        return rate * min(1.0, (step + 1) / self.warm_up) if self.warm_up else rate
+        return rate * min(1.0, share / self.warm_up) if self.warm_up else rate
 
 
 LARQ = ClassifierRecipe(
@@ -79,7 +79,7 @@ BETTER = ClassifierRecipe(
     learning_rate=5e-3,
     float_rate=1e-3,
     schedule="cosine",
-    warm_up=500,
+    warm_up=0.02,
     shift=4,
     flip=True,
     smoothing=0.1,
@@ -94,7 +94,7 @@ SCRATCH = ClassifierRecipe(
     learning_rate=2e-3,
     float_rate=5e-4,
     schedule="cosine",
-    warm_up=200,
+    warm_up=0.05,
     shift=8,
     flip=True,
     smoothing=0.1,
