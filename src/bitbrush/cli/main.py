@@ -10,6 +10,7 @@ import typer.main
 
 # A module's commands join the application when it is imported.
 from . import (  # noqa: F401
+    atlas,
     attack,
     bench,
     classify,

@@ -125,16 +125,23 @@ class Control:
     Attributes:
         first: pictures that the first try alone had.
         all: pictures that any of its tries had.
+        steps: mean over the pictures, all tries of each counted.
         blocked: share of gradients that were 0 everywhere.
     """
 
     first: Rate
     all: Rate
+    steps: float
     blocked: float
 
     def as_json(self) -> dict[str, Any]:
         """Of plain values."""
-        return {"first": self.first.as_json(), "all": self.all.as_json(), "blocked": self.blocked}
+        return {
+            "first": self.first.as_json(),
+            "all": self.all.as_json(),
+            "steps": self.steps,
+            "blocked": self.blocked,
+        }
 
 
 def controls(rows: Sequence[Row]) -> dict[str, Control]:
@@ -146,6 +153,7 @@ def controls(rows: Sequence[Row]) -> dict[str, Control]:
         found[name] = Control(
             first=Rate.of([one["success"] and one["restart"] == 0 for one in told]),
             all=Rate.of([one["success"] for one in told]),
+            steps=steps / len(told),
             blocked=sum(one["blocked"] for one in told) / steps if steps else 0.0,
         )
     return found

@@ -148,9 +148,13 @@ def _of_sources(sources: Sources) -> list[Shot]:
     pictures = read_image(sources.content).rgb, as_style(sources.style, SHOWN).rgb
     names = sources.content.name, Path(sources.style).name
     return [
-        Shot(_embedded(_as_image(picture)), name)
-        for picture, name in zip(pictures, names, strict=True)
+        Shot(embedded_picture(picture), name) for picture, name in zip(pictures, names, strict=True)
     ]
+
+
+def embedded_picture(picture: torch.Tensor, whole: bool = False) -> str:
+    """A picture RGB [1, 3, H, W] as a data URI; made smaller, unless the whole is asked for."""
+    return _embedded(_as_image(picture), whole)
 
 
 def _as_image(picture: torch.Tensor) -> Image.Image:
@@ -172,9 +176,10 @@ def _lines(row: Row) -> list[str]:
     return lines
 
 
-def _embedded(image: Image.Image) -> str:
+def _embedded(image: Image.Image, whole: bool = False) -> str:
     small = image.convert("RGB")
-    small.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
+    if not whole:
+        small.thumbnail((SHOWN, SHOWN), Image.Resampling.LANCZOS)
     made = io.BytesIO()
     small.save(made, "JPEG", quality=QUALITY)
     return _data(made.getvalue(), "image/jpeg")

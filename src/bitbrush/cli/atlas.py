@@ -1,0 +1,92 @@
+"""`bitbrush atlas`: a map of what a layer has learnt to tell apart."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+from .app import app, options
+from .networks import AsJson
+from .progress import progress
+from .signals import Interruptions
+
+
+@app.command()
+def atlas(
+    network: Annotated[str, typer.Argument(help="The network.", show_default=False)],
+    tap: Annotated[str, typer.Option(help="The map of it that is shown.", show_default=False)],
+    images: Annotated[
+        list[Path],
+        typer.Option(help="Folders of pictures, or parquet files.", show_default=False),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Folder for everything made.", show_default=False),
+    ],
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK:TAP", help="Another one to show beside it.", show_default=False
+        ),
+    ] = None,
+    vectors: Annotated[int, typer.Option(min=16, help="Vectors that are laid out.")] = 20_000,
+    side: Annotated[int, typer.Option(min=2, max=100, help="Cells along each side.")] = 14,
+    cell: Annotated[int, typer.Option(min=32, max=512, help="Side of a cell in pixels.")] = 80,
+    steps: Annotated[int, typer.Option(min=1, help="Steps that each cell is painted in.")] = 96,
+    channels: Annotated[int, typer.Option(min=0, help="Single channels painted too.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Lay out what a network's layer tells apart as a map to zoom into.
+
+    Interrupted, the same command goes on where it was.
+    """
+    from ..lab.atlas.atlas import Plan, make_atlas
+    from ..lab.atlas.layout import check_layout
+    from ..lab.atlas.page import write_page
+    from ..lab.report.page import check_reports
+    from ..networks.registry import network_spec
+    from ..weights.loading import resolve_weights
+
+    check_layout()
+    check_reports()
+    chosen = [(network, tap), *(_named(each) for each in beside or [])]
+    for name, _ in chosen:
+        network_spec(name)
+        resolve_weights(name)
+    output.mkdir(parents=True, exist_ok=True)
+    made = []
+    with Interruptions() as interruptions, progress("atlas", len(chosen)) as bar:
+        for done, (name, of) in enumerate(chosen):
+
+            def advance(share: float, note: str, done: int = done, name: str = name) -> None:
+                bar.update(done + share, f"{name}: {note}")
+                if interruptions.waiting:
+                    interruptions.deliver("run the same command again to go on")
+
+            plan = Plan(name, of, images, vectors, side, cell, steps, channels, seed)
+            made.append(make_atlas(plan, output, advance))
+    page = output / "atlas.html"
+    facts = {
+        "command": shlex.join(["bitbrush", *sys.argv[1:]]),
+        "vectors": f"{vectors:,} from {max(each.pictures for each in made):,} pictures",
+    }
+    write_page(made, page, facts)
+    if as_json:
+        cells = {f"{a.plan.network}:{a.plan.tap}": len(a.cells) for a in made}
+        print(json.dumps({"page": str(page), "cells": cells}))
+    elif not options.quiet:
+        print(f"{page}: {sum(len(each.cells) for each in made)} cells")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, colon, tap = text.partition(":")
+    if not colon or not tap:
+        raise InputError(f"--beside takes NETWORK:TAP, not {text!r}")
+    return name, tap

@@ -1,0 +1,108 @@
+"""Vectors on a map of two dimensions, and the means of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...classify import imagenet_classes
+from ...errors import InputError
+from .vectors import Floats, Vectors
+
+NEIGHBOURS, DISTANCE = 15, 0.1
+"""Of UMAP: how many neighbours make up a place's surroundings, and how near points may lie."""
+
+CUT = 0.005
+"""Share of the points on each side that lie further out than the map."""
+
+CLASSES = 3
+"""That a cell is captioned with."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place of the map.
+
+    Attributes:
+        row, column: from the top left.
+        count: vectors that lie there.
+        direction: float32 [C], their mean less the mean of all.
+        classes: those their pictures speak for more than others do, the first one most.
+    """
+
+    row: int
+    column: int
+    count: int
+    direction: Floats
+    classes: Sequence[str]
+
+
+def check_layout() -> None:
+    """Makes sure that maps can be made.
+
+    Raises:
+        InputError: umap-learn is missing.
+    """
+    try:
+        import umap  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "the atlas needs umap-learn, which is not installed: pip install 'bitbrush[atlas]'"
+        ) from None
+
+
+def laid_out(values: Floats, seed: int = 0) -> NDArray[np.float64]:
+    """Places in the unit square, [N, 2], so that what is alike lies together.
+
+    Args:
+        values: [N, C]; compared by the angle between them, without their common mean.
+    Source: McInnes et al. 2018 (UMAP).
+    """
+    check_layout()
+    from umap import UMAP
+
+    centred = values - values.mean(0)
+    few = min(NEIGHBOURS, len(values) - 1)
+    # With a seed it runs on one thread, and gives the same map each time.
+    mapper = UMAP(n_neighbors=few, min_dist=DISTANCE, metric="cosine", random_state=seed, n_jobs=1)
+    places = np.asarray(mapper.fit_transform(centred), dtype=float)
+    low, high = np.quantile(places, (CUT, 1 - CUT), axis=0)
+    unit: NDArray[np.float64] = np.clip((places - low) / np.maximum(high - low, 1e-9), 0, 1)
+    return unit
+
+
+def cells_of(vectors: Vectors, places: NDArray[np.float64], side: int, least: int) -> list[Cell]:
+    """The cells of a map of side x side in which at least so many vectors lie."""
+    column, row = np.minimum((places * side).astype(int), side - 1).T
+    mean = vectors.values.mean(0)
+    log_shares = None if vectors.classes is None else _log_shares(vectors.classes)
+    usual = None if log_shares is None else log_shares.mean(0)
+    cells = []
+    for number in np.unique(row * side + column):
+        inside = row * side + column == number
+        if inside.sum() < least:
+            continue
+        classes: list[str] = []
+        if log_shares is not None and usual is not None:
+            more = log_shares[inside].mean(0) - usual
+            classes = [_name(index) for index in np.argsort(-more)[:CLASSES]]
+        direction = vectors.values[inside].mean(0) - mean
+        cells.append(
+            Cell(int(number) // side, int(number) % side, int(inside.sum()), direction, classes)
+        )
+    return cells
+
+
+def _log_shares(logits: NDArray[np.float16]) -> Floats:
+    whole = logits.astype(np.float32)
+    whole -= whole.max(1, keepdims=True)
+    found: Floats = whole - np.log(np.exp(whole).sum(1, keepdims=True))
+    return found
+
+
+def _name(index: int) -> str:
+    classes = imagenet_classes()
+    return classes[index][1] if index < len(classes) else f"class {index}"

@@ -1,0 +1,67 @@
+"""The page of an atlas: maps side by side, to be zoomed into together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from ...images.files import write_atomically
+from ..report.page import check_reports, embedded_picture
+from .atlas import Atlas
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell as the page shows it, in per cent of the map."""
+
+    left: float
+    top: float
+    edge: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One network's part of the page."""
+
+    title: str
+    image: str
+    places: Sequence[Place]
+    channels: Sequence[str]
+
+
+def write_page(atlases: Sequence[Atlas], path: Path, facts: Mapping[str, str]) -> None:
+    """Writes one file with everything in it.
+
+    Raises:
+        InputError: the template engine is missing, or the file cannot be written.
+    """
+    check_reports()
+    from jinja2 import Environment, select_autoescape
+
+    environment = Environment(
+        autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
+    )
+    text = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
+    charts = [_chart(atlas) for atlas in atlases]
+    page = environment.from_string(text).render(charts=charts, facts=facts)
+    write_atomically(path, page.encode())
+
+
+def _chart(atlas: Atlas) -> Chart:
+    plan, side = atlas.plan, atlas.plan.side
+    edge = 100 / side
+    places = []
+    for cell, _ in atlas.cells:
+        text = f"{cell.count} vectors"
+        if cell.classes:
+            text = f"{', '.join(cell.classes)} ({text})"
+        places.append(Place(cell.column * edge, cell.row * edge, edge, text))
+    return Chart(
+        f"{plan.network}, {plan.tap}",
+        embedded_picture(atlas.mosaic(), whole=True),
+        places,
+        [embedded_picture(picture) for picture in atlas.channels],
+    )

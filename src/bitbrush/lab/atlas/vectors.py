@@ -1,0 +1,124 @@
+"""Vectors of a tap, from many pictures, streamed so that only what is kept is in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ...classify import prepare
+from ...errors import InputError
+from ...networks.taps import Network
+from ...train.pictures import encoded_pictures
+
+BATCH = 16
+"""Pictures that the network sees at a time."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """What a tap holds at random places of many pictures.
+
+    Attributes:
+        values: float32 [N, C].
+        classes: float16 [N, classes], the logits of each one's picture; None without a classifier.
+        pictures: how many they are from.
+    """
+
+    values: Floats
+    classes: NDArray[np.float16] | None
+    pictures: int
+
+
+def collect(
+    network: Network,
+    tap: str,
+    sources: Sequence[Path],
+    count: int,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Vectors:
+    """Takes an equal number of places from every picture.
+
+    Args:
+        network: settled.
+        tap: a map of it.
+        sources: folders of pictures, or parquet files.
+        count: vectors wanted.
+        advance: told how many there are.
+    Raises:
+        InputError: no such map, or too few pictures.
+    """
+    if tap not in network.taps or not network.taps[tap].stride:
+        maps = ", ".join(name for name, each in network.taps.items() if each.stride)
+        raise InputError(f"{network.name} has no map {tap!r}; it has: {maps}")
+    total = sum(1 for source in sources for _ in encoded_pictures(source))
+    each = max(-(-count // max(total, 1)), 1)
+    # Of more pictures than vectors are wanted, every so-manieth is taken.
+    stride = max(total // count, 1)
+    classifies = "logits" in network.taps
+    random = torch.Generator().manual_seed(seed)
+    values: list[Floats] = []
+    classes: list[NDArray[np.float16]] = []
+    have = pictures = 0
+    for batch in _batches(sources, stride):
+        with torch.no_grad():
+            wanted = [tap, "logits"] if classifies else [tap]
+            found = network(batch.to(network.mean.device), wanted)
+        for number, map_ in enumerate(found[tap].float().cpu()):
+            flat = map_.flatten(1)
+            places = torch.randperm(flat.shape[1], generator=random)[:each]
+            values.append(flat[:, places].T.contiguous().numpy())
+            if classifies:
+                logits = found["logits"][number].float().cpu().numpy().astype(np.float16)
+                classes += [logits[None]] * len(places)
+            have += len(places)
+            pictures += 1
+        advance(min(have, count))
+        if have >= count:
+            break
+    if not values:
+        raise InputError("there is no picture that could be read")
+    return Vectors(
+        np.concatenate(values)[:count],
+        np.concatenate(classes)[:count] if classifies else None,
+        pictures,
+    )
+
+
+def _batches(sources: Sequence[Path], stride: int) -> Iterator[Tensor]:
+    waiting: list[Tensor] = []
+    number = 0
+    for source in sources:
+        for encoded in encoded_pictures(source):
+            number += 1
+            if number % stride:
+                continue
+            picture = _decoded(encoded)
+            if picture is None:
+                continue
+            waiting.append(picture)
+            if len(waiting) == BATCH:
+                yield torch.cat(waiting)
+                waiting = []
+    if waiting:
+        yield torch.cat(waiting)
+
+
+def _decoded(encoded: bytes) -> Tensor | None:
+    """As classifiers see it; None of what cannot be read."""
+    try:
+        image = Image.open(io.BytesIO(encoded)).convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+    return prepare(pixels.float() / 255)

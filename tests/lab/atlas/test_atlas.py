@@ -1,0 +1,183 @@
+"""Vectors are laid out, painted, kept, and shown on a page that zooms."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from typer.testing import CliRunner
+
+import bitbrush.cli.atlas
+from bitbrush.cli.app import app
+from bitbrush.errors import InputError
+from bitbrush.lab.atlas import atlas, layout
+from bitbrush.lab.atlas.atlas import Plan, make_atlas
+from bitbrush.lab.atlas.layout import cells_of
+from bitbrush.lab.atlas.render import _distance, rendered
+from bitbrush.lab.atlas.vectors import Vectors, collect
+from bitbrush.networks.taps import Network, Tap
+from bitbrush.style.views import View
+from bitbrush.weights.loading import load_network
+
+NAME, TAP = "quickbrush-small", "stage1.block1"
+
+
+class Means(Network):
+    """One map: the colours themselves, so that what a direction wants to see is known."""
+
+    def __init__(self) -> None:
+        super().__init__("means", {"colour": Tap(1, smallest=1)})
+
+    def walk(self, x: Tensor, wanted: Any) -> Any:
+        yield "colour", x
+
+
+def by_first_two(values: Any, seed: int = 0) -> Any:
+    """Stands in for UMAP, whose compiling alone takes longer than all these tests."""
+    low, high = values[:, :2].min(0), values[:, :2].max(0)
+    return (values[:, :2] - low) / (high - low)
+
+
+def test_vectors_are_what_the_tap_holds(pictures: Path) -> None:
+    network = load_network(NAME)
+    told: list[int] = []
+    found = collect(network, TAP, [pictures / "content"], 10, advance=told.append)
+    channels = network(torch.rand(1, 3, 224, 224), [TAP])[TAP].shape[1]
+    assert found.values.shape == (10, channels) and found.pictures == 2
+    assert found.classes is None and told[-1] == 10
+    again = collect(network, TAP, [pictures / "content"], 10)
+    assert np.array_equal(again.values, found.values)
+    with pytest.raises(InputError, match="stage1.block1"):
+        collect(network, "nothing", [pictures / "content"], 10)
+
+
+def test_cells_hold_means_and_the_classes_that_stand_out() -> None:
+    values = np.array([[0, 0], [0, 0.1], [1, 1], [1, 0.9], [0.5, 0.5]], np.float32)
+    logits = np.zeros((5, 4), np.float16)
+    logits[:2, 1] = 5
+    logits[2:4, 3] = 5
+    cells = cells_of(Vectors(values, logits, 5), values.astype(float), side=2, least=2)
+    assert [(cell.row, cell.column, cell.count) for cell in cells] == [(0, 0, 2), (1, 1, 3)]
+    first, last = cells
+    assert np.allclose(first.direction, values[:2].mean(0) - values.mean(0))
+    names = layout.imagenet_classes()
+    assert first.classes[0] == names[1][1] and last.classes[0] == names[3][1]
+
+
+def test_a_picture_shows_its_direction() -> None:
+    network, none = Means(), torch.zeros(3)
+    red, blue = torch.eye(3)[0], torch.eye(3)[2]
+    shown = list(rendered(network, "colour", [red, blue], none, 32, 40))
+    grey = torch.full((1, 3, 32, 32), 0.5)
+    still = View(0, 0, 0)
+
+    def distance(picture: Tensor, direction: Tensor) -> float:
+        return float(_distance(network, "colour", picture, direction[None], none, still))
+
+    for picture, other, direction, channel in (
+        (shown[0], shown[1], red, 0),
+        (shown[1], shown[0], blue, 2),
+    ):
+        assert picture.shape == (1, 3, 32, 32)
+        assert distance(picture, direction) < min(
+            distance(each, direction) for each in (other, grey)
+        )
+        assert picture.mean((0, 2, 3)).argmax() == channel
+
+
+@pytest.fixture
+def plan(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setattr(atlas, "laid_out", by_first_two)
+    return Plan(NAME, TAP, [pictures / "content"], 40, side=2, cell=32, steps=2, channels=2)
+
+
+def test_what_is_there_is_not_made_again(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    made = make_atlas(plan, tmp_path, lambda share, note: told.append(share))
+    assert told == sorted(told) and told[-1] == pytest.approx(1)
+    assert len(made.channels) == 2 and 1 <= len(made.cells) <= 4
+    whole = made.mosaic()
+    assert whole.shape == (1, 3, 64, 64)
+    cell, picture = made.cells[0]
+    top, left = 32 * cell.row, 32 * cell.column
+    assert torch.equal(whole[..., top : top + 32, left : left + 32], picture)
+    lost = next(tmp_path.rglob("cell-*.png"))
+    lost.unlink()
+    monkeypatch.setattr(atlas, "collect", lambda *a: pytest.fail("collected again"))
+    monkeypatch.setattr(atlas, "laid_out", lambda *a: pytest.fail("laid out again"))
+    painted: list[int] = []
+
+    def counted(network: Any, tap: str, directions: Any, *rest: Any) -> Any:
+        painted.append(len(directions))
+        return rendered(network, tap, directions, *rest)
+
+    monkeypatch.setattr(atlas, "rendered", counted)
+    make_atlas(plan, tmp_path, lambda share, note: None)
+    assert painted == [1] and lost.exists()
+
+
+def run(pictures: Path, folder: Path, *more: str) -> Any:
+    words = ["atlas", NAME, "--tap", TAP, "--images", str(pictures / "content")]
+    words += ["--vectors", "40", "--side", "2", "--cell", "32", "--steps", "1", "--channels", "1"]
+    return CliRunner().invoke(app, [*words, "-o", str(folder), *more])
+
+
+def test_the_command_and_its_page(
+    plan: Plan, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("umap")
+    pytest.importorskip("jinja2")
+    assert bitbrush.cli.atlas
+    result = run(pictures, tmp_path, "--beside", f"{NAME}:stem")
+    assert result.exit_code == 0, result.output
+    page = tmp_path / "atlas.html"
+    text = page.read_text(encoding="utf-8")
+    assert text.count('class="window"') == 2 and "40 from 2 pictures" in text
+    assert not re.search(r"(src|href)=\"(?!data:)|https?:", text)
+    for bad in (["--beside", "squeezenet"], ["--tap", "nothing"]):
+        failed = run(pictures, tmp_path / "bad", *bad)
+        assert failed.exit_code == 2 and len(failed.stderr.strip().splitlines()) == 1
+    _zooms(page)
+
+
+def _zooms(page: Path) -> None:
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if chromium is None:
+        pytest.skip("there is no chromium on PATH; the page was not opened")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        view = browser.new_page()
+        wrong: list[str] = []
+        view.on("pageerror", lambda error: wrong.append(str(error)))
+        view.on("console", lambda message: wrong.append(message.text))
+        view.goto(page.as_uri())
+
+        def transforms() -> list[str]:
+            script = "maps => maps.map(map => map.style.transform)"
+            found: list[str] = view.locator(".map").evaluate_all(script)
+            return found
+
+        view.locator(".window").first.hover()
+        view.mouse.wheel(0, -400)
+        one, other = transforms()
+        assert "scale(2.7" in one and one == other
+        view.locator(".map button").first.focus()
+        assert "vectors" in view.locator(".caption").first.inner_text()
+        assert wrong == []
+        browser.close()
+
+
+def test_no_umap_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "umap", None)
+    with pytest.raises(InputError, match=r"bitbrush\[atlas\]"):
+        layout.check_layout()
