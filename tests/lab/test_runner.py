@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bitbrush.errors import InputError, NetworkMissingError
-from bitbrush.lab import runner
+from bitbrush.lab import making
 from bitbrush.lab.budget import Budget
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.plan import Cell
@@ -53,7 +53,7 @@ def test_each_is_painted_once(
     def refuse(*arguments: Any) -> None:
         raise AssertionError("painted again")
 
-    monkeypatch.setattr(runner, "_painted", refuse)
+    monkeypatch.setattr(making, "_painted", refuse)
     assert Laboratory(tmp_path, JUDGE).rows(cells, silent) == rows[:3]
 
 
@@ -82,7 +82,7 @@ def test_another_judge_judges_without_painting(
     cells = cells_of(make_request("quickbrush-small"), (0.1,))
     (plain,) = Laboratory(tmp_path, None).rows(cells, silent)
     assert plain.distances is None
-    monkeypatch.setattr(runner, "_painted", lambda *a: pytest.fail("painted again"))
+    monkeypatch.setattr(making, "_painted", lambda *a: pytest.fail("painted again"))
     (judged,) = Laboratory(tmp_path, JUDGE).rows(cells, silent)
     assert judged.distances is not None
     assert judged.found["seconds"] == plain.found["seconds"]

@@ -55,6 +55,14 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes that paint at a tim
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads of each painting; cores over workers.")
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Paint on a Ray cluster, host:port, instead; 'local' starts one on 127.0.0.1.",
+    ),
+]
 JudgeName = Annotated[
     str, typer.Option("--judge", help="The network that judges, or 'none' to do without.")
 ]
@@ -74,6 +82,7 @@ def _command(name: str, summary: str) -> Callable[..., None]:
         budget: Limit = None,
         workers: Workers = 1,
         threads: Threads = None,
+        ray: RayAddress = None,
         judge: JudgeName = "squeezenet",
         seed: Seed = 0,
         as_json: AsJson = False,
@@ -82,8 +91,8 @@ def _command(name: str, summary: str) -> Callable[..., None]:
 
         lesson = LESSONS[name]
         request, laboratory = prepared(
-            lesson, content, style, output, networks, size, steps, budget, workers, threads, judge,
-            seed,
+            lesson, content, style, output, networks, size, steps, budget, workers, threads, ray,
+            judge, seed,
         )  # fmt: skip
         run_and_tell(lesson, request, laboratory, as_json)
 
@@ -102,6 +111,7 @@ def prepared(
     budget: str | None,
     workers: int,
     threads: int | None,
+    ray: str | None,
     judge: str,
     seed: int,
 ) -> tuple[Request, Laboratory]:
@@ -118,6 +128,10 @@ def prepared(
 
     limit = Budget() if budget is None else parse_budget(budget)
     check_extras()
+    if ray is not None:
+        from ..lab.cluster import check_ray
+
+        check_ray()
     if output.exists() and not output.is_dir():
         raise InputError(f"{output} is a file; name a folder with -o")
     request = Request(
@@ -128,7 +142,8 @@ def prepared(
         threads=threads_in(output, threads, workers),
         seed=seed,
     )
-    laboratory = Laboratory(output, None if judge == "none" else judge, workers, limit)
+    named = None if judge == "none" else judge
+    laboratory = Laboratory(output, named, workers, limit, ray, request.threads)
     claim(output, lesson, request)
     return request, laboratory
 
@@ -197,6 +212,7 @@ def groove(
     ] = 6,
     workers: Workers = 1,
     threads: Threads = None,
+    ray: RayAddress = None,
     judge: Annotated[str, typer.Option(help="The network that judges.")] = "squeezenet",
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -208,7 +224,7 @@ def groove(
     lesson.check_search()
     request, laboratory = prepared(
         lesson.LESSON, content, style, output, [network], size, steps, None, workers, threads,
-        judge, seed,
+        ray, judge, seed,
     )  # fmt: skip
     if laboratory.judge is None:
         raise InputError("a search needs a judge")

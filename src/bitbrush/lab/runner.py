@@ -6,32 +6,19 @@ interrupted, or killed, goes on where it was.
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from ..errors import InputError, PaintingError
-from ..images import read_image
-from ..images.files import write_atomically
-from ..process_memory import forget_peak, peak_resident
 from ..style.paint import Session
-from ..style.sources import as_style
-from .artefacts import artefacts
 from .budget import Budget
-from .judge import Case, Judge
-from .plan import Cell, Sources, cells_once
+from .crew import Crew, processes
+from .making import held, judge_named, make
+from .plan import Cell, cells_once
 from .rows import Row
 
 Advance = Callable[[float, str], None]
@@ -39,9 +26,6 @@ Advance = Callable[[float, str], None]
 
 LISTEN = 0.5
 """Seconds between two looks at whether somebody wants to stop, while others paint."""
-
-CASES = 4
-"""Pairs whose features by the judge are kept."""
 
 
 @dataclass
@@ -52,6 +36,8 @@ class Laboratory:
         folder: for everything.
         judge: name of the network that judges; None: nobody.
         workers: processes that paint at a time.
+        ray: address of a cluster that paints instead; "local": one on this machine alone.
+        threads: of each painting, which a cluster keeps free for it.
         budget: beyond which no painting is begun.
     """
 
@@ -59,11 +45,13 @@ class Laboratory:
     judge: str | None
     workers: int = 1
     budget: Budget = field(default_factory=Budget)
+    ray: str | None = None
+    threads: int = 1
     _started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         if self.judge is not None:
-            _judge(self.judge)  # so that a missing one is known before anything is painted
+            judge_named(self.judge)  # so that a missing one is known before anything is painted
         (self.folder / "paintings").mkdir(parents=True, exist_ok=True)
 
     def rows(self, cells: Sequence[Cell], advance: Advance) -> list[Row]:
@@ -76,9 +64,9 @@ class Laboratory:
         whole = cells_once(cells)
         found: dict[str, dict[str, Any]] = {}
         for cell in whole:
-            held = _held(self.folder, cell)
-            if held is not None and len(found) < self.budget.paintings:
-                found[cell.key] = held
+            known = held(self.folder, cell)
+            if known is not None and len(found) < self.budget.paintings:
+                found[cell.key] = known
         missing = [
             cell
             for cell in whole
@@ -109,7 +97,7 @@ class Laboratory:
     def _made(
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        if self.workers > 1:
+        if self.workers > 1 or self.ray is not None:
             yield from self._made_by_many(cells, done, advance)
             return
         for cell in cells:
@@ -128,184 +116,33 @@ class Laboratory:
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
         left = list(reversed(cells))
-        running: dict[Future[dict[str, Any]], Cell] = {}
-        with _pool(self.workers) as pool:
+        running = 0
+        with self._crew() as crew:
             while left or running:
-                while left and len(running) < self.workers:
-                    if not self._within_budget(done + len(running)):
+                while left and running < crew.size:
+                    if not self._within_budget(done + running):
                         left.clear()
                         break
-                    cell = left.pop()
-                    running[pool.submit(make, cell, self.folder, self.judge)] = cell
-                finished, _ = wait(running, LISTEN, FIRST_COMPLETED)
+                    crew.begin(left.pop())
+                    running += 1
+                finished = crew.finished(LISTEN)
                 advance(done, "")
-                for future in finished:
-                    cell = running.pop(future)
+                for cell, result in finished:
+                    running -= 1
                     done += 1
                     advance(done, _title(cell))
-                    try:
-                        yield cell, future.result()
-                    except BrokenProcessPool:
-                        raise InputError(
-                            "a process that painted was killed, perhaps for want of memory; "
-                            "run the same command with fewer --workers to go on"
-                        ) from None
+                    yield cell, result
+
+    def _crew(self) -> AbstractContextManager[Crew]:
+        if self.ray is not None:
+            from .cluster import cluster
+
+            return cluster(self.ray, self.workers, self.threads, self.folder, self.judge)
+        return processes(self.workers, self.folder, self.judge)
 
 
 def _title(cell: Cell) -> str:
     return " ".join(part for part in (cell.sources.name, cell.row, cell.column) if part)
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    # Forked ones would inherit torch's threads, which do not live on in them.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals)
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    pool.shutdown()
-
-
-def _leave_signals() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _files(folder: Path, cell: Cell) -> tuple[Path, Path]:
-    picture = folder / "paintings" / f"{cell.key}.png"
-    return picture, picture.with_suffix(".json")
-
-
-def _held(folder: Path, cell: Cell) -> dict[str, Any] | None:
-    """What was found of a painting that is there."""
-    picture, told = _files(folder, cell)
-    try:
-        held: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return held if picture.exists() or held.get("error") else None
-
-
-def make(
-    cell: Cell, folder: Path, judge: str | None, note: Callable[[float], None] = lambda share: None
-) -> dict[str, Any]:
-    """Paints and judges a cell, as far as that has not been done, and keeps what was found.
-
-    Args:
-        folder: of the laboratory.
-        judge: name of the judge, or None.
-        note: told the share that is done.
-    Returns:
-        what `Row.found` holds.
-    """
-    found = _held(folder, cell)
-    if found is None:
-        found = _painted(cell, folder, note)
-    if found.get("judge") != judge or "judge" not in found:
-        found |= _judged(cell, folder, judge)
-    _, told = _files(folder, cell)
-    write_atomically(told, json.dumps(found, indent=1).encode())
-    return found
-
-
-def _painted(cell: Cell, folder: Path, note: Callable[[float], None]) -> dict[str, Any]:
-    picture, _ = _files(folder, cell)
-    settings = cell.full_settings()
-    _forget_peak()
-    started = time.monotonic()
-    session = Session(cell.sources.content, [cell.sources.style], settings)
-    loaded = time.monotonic()
-    losses: dict[str, float] = {}
-    error: str | None = None
-    done = 0
-    try:
-        for step in session.steps():
-            note(step.done / step.steps)
-            losses, done = dict(step.losses), step.done
-            if step.done >= step.steps:
-                session.painting(step).save(picture)
-    except PaintingError as failure:
-        error = str(failure)
-        if failure.picture is not None:
-            session.finished(failure.picture, losses, [], done, done).save(picture)
-    return {
-        "network": settings.network,
-        "steps": done,
-        "seconds": round(time.monotonic() - loaded, 3),
-        "seconds_to_load": round(loaded - started, 3),
-        "peak_mb": _peak_mb(),
-        "loss": sum(losses.values()),
-        "losses": losses,
-        "threads": session.threads,
-        "engine": session.job.network.engine,
-        "precision": session.job.network.precision,
-        "error": error,
-    }
-
-
-def _forget_peak() -> None:
-    with suppress(InputError):
-        forget_peak()
-
-
-def _peak_mb() -> float | None:
-    try:
-        return round(peak_resident() / 1e6, 1)
-    except InputError:
-        return None
-
-
-def _judged(cell: Cell, folder: Path, judge: str | None) -> dict[str, Any]:
-    """Distances and artefacts, where the painting allows."""
-    found: dict[str, Any] = {"judge": judge}
-    picture, _ = _files(folder, cell)
-    if not picture.exists():
-        return found
-    painting = read_image(picture).rgb
-    height, width = painting.shape[-2:]
-    style = as_style(cell.sources.style, max(height, width)).rgb
-    if judge is not None:
-        distances = _case(judge, cell.sources, height, width).distances(painting)
-        found |= {"style_distance": distances.style, "content_distance": distances.content}
-    return found | _artefacts(painting, style)
-
-
-def _artefacts(painting: Tensor, style: Tensor) -> dict[str, float]:
-    try:
-        found = artefacts(painting, style)
-    except InputError:  # too small to tell
-        return {}
-    return {
-        "grid": found.grid,
-        "grid_of_style": found.grid_of_style,
-        "noise": found.noise,
-        "chroma_noise": found.chroma_noise,
-        "border": found.border,
-    }
-
-
-@cache
-def _judge(name: str) -> Judge:
-    return Judge.load(name)
-
-
-_cases: dict[tuple[str, Sources, int, int], Case] = {}
-
-
-def _case(judge: str, sources: Sources, height: int, width: int) -> Case:
-    key = (judge, sources, height, width)
-    if key not in _cases:
-        while len(_cases) >= CASES:
-            _cases.pop(next(iter(_cases)))
-        content = read_image(sources.content).rgb
-        style = as_style(sources.style, max(height, width)).rgb
-        _cases[key] = Case(_judge(judge), content, style, height, width)
-    return _cases[key]
 
 
 def threads_each(workers: int) -> int:
