@@ -79,7 +79,7 @@ def cluster(
         line = str(error).splitlines()[0]
         raise InputError(f"there is no cluster at {address}: {line}") from error
     try:
-        cores = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+        cores = ray.cluster_resources().get("CPU", 0)
         if cores < threads:
             raise InputError(f"the cluster has {cores:.0f} cores, too few for {threads} --threads")
         yield Painters(int(cores // threads), threads, folder, judge)
