@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,10 @@ from .networks import AsJson
 from .paint import check_sources
 from .progress import progress
 
-SHEET_SIZE, SHEET_STEPS = 256, 150
+if TYPE_CHECKING:
+    from ..images import Picture
+
+SHEET_SIZE, SHEET_STEPS = 256, 120
 
 
 @app.command()
@@ -124,7 +127,8 @@ def _paint(
     picture = as_picture(source)
     size, steps = sizes
     # All of them before the first paints, so that what is wrong is said at once.
-    sessions = [sheet_session(picture, preset, styles, size, steps) for preset in chosen]
+    drawn: dict[tuple[str, int], Picture] = {}
+    sessions = [sheet_session(picture, preset, styles, size, steps, drawn) for preset in chosen]
     for session in sessions:
         prepare_engine(session.job.network, session.job.settings.engine)
     total = sum(scale.steps for session in sessions for scale in session.scales)

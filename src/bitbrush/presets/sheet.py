@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 
 from torch import Tensor
 
 from ..images import Picture, resize
 from ..lab.sheet import contact_sheet
+from ..style.sources import as_style
 from .paint import PresetSession
 from .preset import Preset
 
@@ -15,7 +16,12 @@ COLUMNS = 5
 
 
 def sheet_session(
-    picture: Picture, preset: Preset, styles: Sequence[str], size: int, steps: int
+    picture: Picture,
+    preset: Preset,
+    styles: Sequence[str],
+    size: int,
+    steps: int,
+    drawn: MutableMapping[tuple[str, int], Picture],
 ) -> PresetSession:
     """A small painting of the picture by a preset.
 
@@ -23,11 +29,18 @@ def sheet_session(
         styles: in place of the preset's own; empty: its own.
         size: long edge in pixels.
         steps: how many, whatever the preset says.
+        drawn: pictures of styles by name and size; what is missing is added. To draw one takes as
+            long as dozens of steps, and presets share them.
     Raises:
         InputError: as `PresetSession`, or there is no style.
     """
     settings, kept = preset.with_explicit({"size": size, "steps": steps})
-    return PresetSession(picture, kept.styles(styles), settings, kept)
+    seen = settings.style_size or settings.size
+    names = kept.styles(styles)
+    for name in names:
+        if (name, seen) not in drawn:
+            drawn[name, seen] = as_style(name, seen)
+    return PresetSession(picture, [drawn[name, seen] for name in names], settings, kept)
 
 
 def preset_sheet(picture: Picture, paintings: Sequence[tuple[Tensor, str]], size: int) -> Tensor:
