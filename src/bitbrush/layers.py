@@ -184,6 +184,7 @@ class QuantConv2d(_Quantized):
 
     Args:
         padding: "same" (TensorFlow's), "valid", or cells on each side.
+        dilation: cells from one of the kernel's to the next.
         pad_value: -1, 0 or +1; set after quantization, so 0 stays a true 0.
         clip: bound of the latent weight, applied by `constrain`; None leaves it free.
     Raises:
@@ -198,6 +199,7 @@ class QuantConv2d(_Quantized):
         stride: int = 1,
         padding: Padding = "same",
         *,
+        dilation: int = 1,
         input_quantizer: Quantizer | None = None,
         kernel_quantizer: Quantizer | None = None,
         pad_value: float = 0.0,
@@ -212,6 +214,7 @@ class QuantConv2d(_Quantized):
         self.kernel_size = kernel
         self.stride = stride
         self.padding: Padding = padding
+        self.dilation = dilation
         self.pad_value = float(pad_value)
         self.weight = nn.Parameter(torch.empty(channels_out, channels_in, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
@@ -221,13 +224,15 @@ class QuantConv2d(_Quantized):
         """x: [N, C_in, H, W], real-valued; returns [N, C_out, H', W']."""
         if self.input_quantizer is not None:
             x = self.input_quantizer(x)
-        x = pad(x, self.padding, self.kernel_size, self.stride, self.pad_value)
-        return functional.conv2d(x, self.kernel(), self.bias, self.stride)
+        reach = (self.kernel_size - 1) * self.dilation + 1
+        x = pad(x, self.padding, reach, self.stride, self.pad_value)
+        return functional.conv2d(x, self.kernel(), self.bias, self.stride, dilation=self.dilation)
 
     def extra_repr(self) -> str:
         return (
             f"{self.channels_in}, {self.channels_out}, kernel={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, pad_value={self.pad_value:g}"
+            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
+            f"pad_value={self.pad_value:g}"
         )
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from bitbrush.engine.freeze import freeze
 from bitbrush.layers import QUANTIZED_LAYERS, QuantConv2d
+from bitbrush.networks.binary_alexnet import BinaryAlexNet
 from bitbrush.networks.dorefanet import DoReFaNet
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.quicknet import QuickNet
@@ -20,6 +21,7 @@ WIDTHS = (40, 64, 70, 64, 48, 32, 32)
 NARROW = {
     "xnornet": lambda: XnorNet(widths=WIDTHS, classes=10),
     "dorefanet": lambda: DoReFaNet(widths=WIDTHS, classes=10),
+    "binary-alexnet": lambda: BinaryAlexNet(widths=WIDTHS, classes=10),
 }
 """Those whose dense layers would take seconds."""
 
@@ -69,7 +71,9 @@ def test_every_layer_of_every_network_is_told_of(name: str) -> None:
         layers = summarise(build()).layers
     assert {layer.name for layer in layers} <= set(how)
     for path, module in network.named_modules():
-        if isinstance(module, QUANTIZED_LAYERS):
+        if isinstance(module, QUANTIZED_LAYERS) and module.input_quantizer is None:
+            assert how[path] == "float32: its input is not quantized to bit planes"
+        elif isinstance(module, QUANTIZED_LAYERS):
             assert how[path].startswith("packed: ")
         elif isinstance(module, nn.Linear | nn.BatchNorm2d):
             assert how[path].startswith(("float32", "part of "))

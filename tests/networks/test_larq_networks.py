@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,29 @@ from torch import nn
 
 from bitbrush.errors import InputError
 from bitbrush.layers import QUANTIZED_LAYERS, Pool2d, QuantConv2d, QuantLinear
-from bitbrush.networks import dorefanet, quicknet, quicknet_v1, xnornet
+from bitbrush.networks import (
+    binary_alexnet,
+    binary_densenet,
+    birealnet,
+    dorefanet,
+    meliusnet,
+    quicknet,
+    quicknet_v1,
+    realtobinary,
+    xnornet,
+)
+from bitbrush.networks.binary_alexnet import BinaryAlexNet
+from bitbrush.networks.binary_densenet import BinaryDenseNet
+from bitbrush.networks.birealnet import BIREAL, RESNET_E, BiRealNet
 from bitbrush.networks.dorefanet import DoReFaNet
+from bitbrush.networks.meliusnet import MeliusNet
 from bitbrush.networks.quicknet import QuickNet
 from bitbrush.networks.quicknet_v1 import QuickNetV1
+from bitbrush.networks.realtobinary import RealToBinaryNet
 from bitbrush.networks.registry import NETWORKS
 from bitbrush.networks.taps import Network
 from bitbrush.networks.xnornet import XnorNet
+from bitbrush.weights.keras_h5 import read_keras_h5
 
 PARAMETERS = {
     "quicknet": 10_511_232,
@@ -30,9 +48,21 @@ PARAMETERS = {
     "quicknet-v1-large": 23_342_248,
     "xnornet": 62_387_104,
     "dorefanet": 62_394_440,
+    "binary-alexnet": 61_848_720,
+    "birealnet": 11_689_512,
+    "resnet-e18": 11_689_640,
+    "binary-densenet28": 5_131_496,
+    "binary-densenet37": 8_702_248,
+    "binary-densenet37-dilated": 8_702_248,
+    "binary-densenet45": 13_889_512,
+    "realtobinary": 11_986_920,
+    "meliusnet22": 6_944_584,
 }
 ONE_BIT = {"quicknet": 9_990_144, "quicknet-large": 10_985_472, "quicknet-xl": 21_086_208}
+ALEXNETS = ("xnornet", "dorefanet", "binary-alexnet")
 NARROW = (3, 4, 5, 5, 4, 6, 7)
+KERNEL = np.ones((1, 1))
+GOLDEN = Path(__file__).parents[1] / "golden" / "networks"
 
 
 def on_meta(name: str) -> Network:
@@ -60,12 +90,39 @@ def dorefa() -> DoReFaNet:
     return DoReFaNet(widths=NARROW, classes=3)
 
 
-BUILDERS = {
+def alex() -> BinaryAlexNet:
+    return BinaryAlexNet(widths=NARROW, classes=3)
+
+
+def bireal() -> BiRealNet:
+    return BiRealNet("b", BIREAL, widths=(8, 12), blocks=(1, 2), classes=3)
+
+
+def resnet_e() -> BiRealNet:
+    return BiRealNet("b", RESNET_E, widths=(8, 12), blocks=(1, 2), classes=3)
+
+
+def dense() -> BinaryDenseNet:
+    return BinaryDenseNet("b", (2, 1), (1.5,), (1, 2), stem=32, growth=8, classes=3)
+
+
+def real_to_binary() -> RealToBinaryNet:
+    return RealToBinaryNet(widths=(8, 16), classes=3)
+
+
+def melius() -> MeliusNet:
+    return MeliusNet(pairs=(1, 1), widths=(12,), growth=8, stem=(8, 8, 16), classes=3)
+
+
+BUILDERS: dict[Callable[[], Network], Any] = {
     concat: quicknet,
     pointwise: quicknet,
     linear: quicknet_v1,
     xnor: xnornet,
     dorefa: dorefanet,
+    bireal: birealnet,
+    resnet_e: birealnet,
+    dense: binary_densenet,
 }
 
 
@@ -96,7 +153,7 @@ def test_walk_yields_the_taps_at_their_strides(name: str) -> None:
         if stride:
             # The alexnets' borders cost a row or two.
             assert abs(value.shape[-1] - 224 / stride) <= 2
-            assert name in ("xnornet", "dorefanet") or value.shape[-1] == 224 / stride
+            assert name in ALEXNETS or value.shape[-1] == 224 / stride
         else:
             assert value.shape == (1, 1000)
 
@@ -106,13 +163,29 @@ def test_walk_yields_the_taps_at_their_strides(name: str) -> None:
 def test_pooling_reaches_every_pool(name: str, pooling: Any) -> None:
     with torch.device("meta"):
         network = NETWORKS[name].build(pooling)
-    pools = [module for module in network.modules() if isinstance(module, Pool2d)]
+    pools = {
+        path: module
+        for path, module in network.named_modules()
+        # Shortcuts of residual blocks take averages in any case.
+        if isinstance(module, Pool2d) and ".shortcut." not in path
+    }
     assert pools
-    assert {pool.kind for pool in pools} == {pooling}
+    assert {pool.kind for pool in pools.values()} == {pooling}
 
 
 @pytest.mark.parametrize(
-    ("name", "clip"), [("quicknet", 1.25), ("quicknet-v1", 1.25), ("xnornet", 1.0)]
+    ("name", "clip"),
+    [
+        ("quicknet", 1.25),
+        ("quicknet-v1", 1.25),
+        ("xnornet", 1.0),
+        ("binary-alexnet", 1.0),
+        ("birealnet", 1.0),
+        ("resnet-e18", 1.25),
+        ("binary-densenet28", 1.3),
+        ("realtobinary", 1.0),
+        ("meliusnet22", 1.3),
+    ],
 )
 def test_latent_weights_are_clipped_as_in_the_zoo(name: str, clip: float) -> None:
     layers = [module for module in on_meta(name).modules() if isinstance(module, QUANTIZED_LAYERS)]
@@ -133,7 +206,7 @@ def test_constrain_reaches_every_quantized_layer() -> None:
     assert free.dense6.weight.max().item() == 3.0
 
 
-@pytest.mark.parametrize("build", [xnor, dorefa])
+@pytest.mark.parametrize("build", [xnor, dorefa, alex])
 def test_smallest_picture_of_each_tap_is_the_true_one(build: Callable[[], Network]) -> None:
     network = build().eval()
 
@@ -152,7 +225,7 @@ def test_smallest_picture_of_each_tap_is_the_true_one(build: Callable[[], Networ
             assert not reaches(name, tap.smallest - 1), name
 
 
-@pytest.mark.parametrize("build", [concat, pointwise, linear])
+@pytest.mark.parametrize("build", [concat, pointwise, linear, bireal, resnet_e])
 def test_quicknets_take_32_pixels(build: Callable[[], Network]) -> None:
     network = build().eval()
     values = network(torch.rand(1, 3, 32, 37), list(network.taps))
@@ -160,14 +233,14 @@ def test_quicknets_take_32_pixels(build: Callable[[], Network]) -> None:
     assert values["stage2.block2"].shape[2:] == (4, 5)
 
 
-@pytest.mark.parametrize("name", ["quicknet", "quicknet-v1"])
-def test_every_tap_of_a_whole_quicknet_takes_32_pixels(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in PARAMETERS if name not in ALEXNETS])
+def test_every_tap_of_a_whole_network_takes_32_pixels(name: str) -> None:
     network = on_meta(name).eval()
     values = list(network.walk(torch.empty(1, 3, 32, 32, device="meta"), network.taps))
     assert all(value.numel() > 0 for _, value in values)
 
 
-@pytest.mark.parametrize("build", [xnor, dorefa])
+@pytest.mark.parametrize("build", [xnor, dorefa, alex])
 def test_alexnets_classify_at_224_only(build: Callable[[], Network]) -> None:
     network = build().eval()
     with pytest.raises(InputError, match="224x224"):
@@ -196,9 +269,11 @@ def running_order(network: Network) -> list[nn.Module]:
         network.eval()(torch.rand(1, 3, 224, 224), ["logits"])
     for handle in handles:
         handle.remove()
-    for name in [name for name in order if name.endswith("shortcut_conv")]:
-        order.remove(name)
-        order.insert(order.index(name.replace("shortcut_conv", "block.conv")) + 1, name)
+    beside = {"shortcut_conv": "block.conv", "shortcut.conv": "conv"}
+    for ending, other in beside.items():
+        for name in [name for name in order if name.endswith(ending)]:
+            order.remove(name)
+            order.insert(order.index(name.replace(ending, other)) + 1, name)
     return [leaves[name] for name in order]
 
 
@@ -307,3 +382,66 @@ def test_dense_after_a_map_is_reordered_from_height_width_channels() -> None:
     layers[index][1]["kernel:0"][:] = value[:, None]
     weight = dorefanet.from_keras(layers, network)["dense6.weight"][0].view(channels, side, side)
     assert weight[1, 2, 3] == (2 * side + 3) * channels + 1
+
+
+def test_dense_layers_of_either_form_become_convolutions_of_the_map() -> None:
+    network = alex()
+    layers = keras_layers(network)
+    index = next(i for i, (_, w) in enumerate(layers) if w.get("kernel:0", KERNEL).shape[0] == 6)
+    channels, side = NARROW[4], binary_alexnet.MAP
+    flat = np.arange(channels * side * side, dtype=np.float32)
+    for extra in ((), (1, 1)):
+        dense = [
+            (name, {"kernel:0": w["kernel:0"].reshape(*extra, -1, w["kernel:0"].shape[-1])})
+            if i >= index and "kernel:0" in w
+            else (name, w)
+            for i, (name, w) in enumerate(layers)
+        ]
+        dense[index][1]["kernel:0"][:] = flat[:, None]
+        state = binary_alexnet.from_keras(dense, network)
+        network.load_state_dict(state, strict=True)
+        assert state["convs.5.weight"][0, 1, 2, 3] == (2 * side + 3) * channels + 1
+    cut = [(name, dict(w)) for name, w in dense]
+    cut[index][1]["kernel:0"] = cut[index][1]["kernel:0"][..., :-1, :]
+    with pytest.raises(InputError, match="does not cover convs.5's 6x6 map"):
+        binary_alexnet.from_keras(cut, network)
+    with pytest.raises(InputError, match=r"ends before convs.5.*notop"):
+        binary_alexnet.from_keras(dense[:index], network)
+
+
+@pytest.mark.parametrize("name", ["realtobinary", "meliusnet22"])
+def test_files_with_named_layers_are_read_by_name(name: str, tmp_path: Path) -> None:
+    family = {"realtobinary": realtobinary, "meliusnet22": meliusnet}[name]
+    network: Network = (
+        RealToBinaryNet(widths=(8, 16, 32, 64), classes=10)
+        if name == "realtobinary"
+        else MeliusNet(pairs=(1, 1), widths=(32,), classes=10)
+    )
+    path = tmp_path / "a.h5"
+    path.write_bytes(gzip.decompress((GOLDEN / f"{name}.h5.gz").read_bytes()))
+    layers = read_keras_h5(path)
+    state = family.from_keras(layers, network)
+    turned = family.from_keras(layers[::-1], network)
+    assert all(torch.equal(turned[key], value) for key, value in state.items())
+    last = layers[-1][0]
+    with pytest.raises(InputError, match=r"no layer .*, which head comes from.*notop"):
+        family.from_keras(layers[:-1], network)
+    with pytest.raises(InputError, match=f"more layers than the network, among them.*{last[-5:]}"):
+        family.from_keras([*layers, layers[-1]], network)
+    odd = (layers[-1][0], {"alpha:0": np.zeros((1, 1, 3), np.float32)})
+    with pytest.raises(InputError, match="has shape"):
+        family.from_keras([*layers[:-1], odd], network)
+
+
+@pytest.mark.parametrize("build", [*BUILDERS, alex, real_to_binary, melius])
+def test_taps_are_what_is_binarised(build: Callable[[], Network]) -> None:
+    network = build().eval()
+    seen: list[torch.Tensor] = []
+    for module in network.modules():
+        if isinstance(module, QuantConv2d) and module.input_quantizer is not None:
+            module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    size = 224 if build in (xnor, dorefa, alex) else 64
+    taps = network(torch.rand(1, 3, size, size), list(network.taps))
+    missing = [x for x in seen if not any(x is value for value in taps.values())]
+    # Of the alexnets' heads, and of the map that quicknet-v1's transition gives.
+    assert len(missing) == {xnor: 1, alex: 2, linear: 1}.get(build, 0)

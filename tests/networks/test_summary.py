@@ -80,6 +80,15 @@ def test_each_rule_on_a_tiny_network() -> None:
         ("quicknet-v1-large", 23_342_248, 5.40, None, None, None),
         ("xnornet", 62_387_104, 22.77, None, None, None),
         ("dorefanet", 62_394_440, 22.80, None, None, None),
+        ("binary-alexnet", 61_848_720, 7.45, None, None, None),
+        ("birealnet", 11_689_512, 4.00, None, None, None),
+        ("resnet-e18", 11_689_640, 4.00, None, None, None),
+        ("binary-densenet28", 5_131_496, 4.04, None, None, None),
+        ("binary-densenet37", 8_702_248, 5.13, None, None, None),
+        ("binary-densenet37-dilated", 8_702_248, 5.13, None, None, None),
+        ("binary-densenet45", 13_889_512, 7.35, None, None, None),
+        ("realtobinary", 11_986_920, 5.13, None, None, None),
+        ("meliusnet22", 6_944_584, 3.88, None, None, None),
     ],
 )
 def test_larqs_totals(

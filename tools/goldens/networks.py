@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
+import importlib
 import json
 import os
 import sys
@@ -45,7 +46,22 @@ NEW = {
     "quicknet-v1": "QuickNetFactory",
     "quicknet-v1-large": "QuickNetLargeFactory",
 }
-ALEXNETS = {"xnornet": "XNORNetFactory", "dorefanet": "DoReFaNetFactory"}
+ALEXNETS = {
+    "xnornet": ("xnornet", "XNORNetFactory"),
+    "dorefanet": ("dorefanet", "DoReFaNetFactory"),
+    "binary-alexnet": ("binary_alex_net", "BinaryAlexNetFactory"),
+}
+LITERATURE = {
+    **ALEXNETS,
+    "birealnet": ("birealnet", "BiRealNetFactory"),
+    "resnet-e18": ("resnet_e", "BinaryResNetE18Factory"),
+    "binary-densenet28": ("densenet", "BinaryDenseNet28Factory"),
+    "binary-densenet37": ("densenet", "BinaryDenseNet37Factory"),
+    "binary-densenet37-dilated": ("densenet", "BinaryDenseNet37DilatedFactory"),
+    "binary-densenet45": ("densenet", "BinaryDenseNet45Factory"),
+    "realtobinary": ("real_to_bin_nets", "RealToBinNetBNNFactory"),
+    "meliusnet22": ("meliusnet", "MeliusNet22Factory"),
+}
 SMALL: dict[str, dict[str, Any]] = {
     "quicknet": {
         "stem_filters": 16,
@@ -60,7 +76,23 @@ SMALL: dict[str, dict[str, Any]] = {
     "quicknet-v1": {"section_filters": (16, 16, 24, 32), "section_blocks": (1, 1, 2, 2)},
     "xnornet": {},
     "dorefanet": {},
+    "binary-alexnet": {},
+    "birealnet": {"filters": 8},
+    "resnet-e18": {"initial_filters": 8},
+    "binary-densenet28": {"initial_filters": 32, "growth_rate": 16},
+    "binary-densenet37-dilated": {"initial_filters": 32, "growth_rate": 16},
+    "realtobinary": {},
+    "meliusnet22": {},
 }
+SHORTER: dict[str, dict[str, Any]] = {
+    "resnet-e18": {"spec": ((2, 1, 2, 1), (8, 16, 32, 64))},
+    "binary-densenet28": {"layers": (2, 1, 2, 2)},
+    "binary-densenet37-dilated": {"layers": (2, 2, 4, 1)},
+    "meliusnet22": {"num_blocks": (1, 1), "transition_features": (32, None)},
+}
+"""Numbers of layers (and widths), which their builders have no option for."""
+OLDER = ("xnornet", "dorefanet", *OLD, *NEW)
+"""Recorded with fine steps, and every array in full."""
 NARROWER = 32
 """What the alexnets' widths are divided by; their builders have no option for it."""
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -69,16 +101,15 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 def factory(name: str) -> Any:
     """larq-zoo's builder of that network."""
-    if name in ALEXNETS:
-        from larq_zoo.literature import dorefanet, xnornet
-
-        return getattr(xnornet if name == "xnornet" else dorefanet, ALEXNETS[name])()
+    if name in LITERATURE:
+        module, builder = LITERATURE[name]
+        return getattr(importlib.import_module(f"larq_zoo.literature.{module}"), builder)
     from larq_zoo.sota import quicknet
 
     is_old = hasattr(quicknet, "QuickNetXLFactory")
     if is_old != (name in OLD):
         sys.exit(f"{name} needs larq-zoo {'1.0.5' if name in OLD else '2.4.0'}")
-    return getattr(quicknet, OLD.get(name) or NEW[name])()
+    return getattr(quicknet, OLD.get(name) or NEW[name])
 
 
 @contextlib.contextmanager
@@ -87,7 +118,8 @@ def narrow_layers() -> Iterator[None]:
 
     def narrowed(layer: Callable[..., Any]) -> Callable[..., Any]:
         def build(width: int, *args: Any, **kwargs: Any) -> Any:
-            return layer(width // NARROWER, *args, **kwargs)
+            # Ten classes stay ten.
+            return layer(width // NARROWER or width, *args, **kwargs)
 
         return build
 
@@ -100,13 +132,34 @@ def narrow_layers() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def narrow_stem() -> Iterator[None]:
+    """Within it, 7x7 convolutions have 8 channels, of which other widths are multiples."""
+    keras = tf.keras.layers
+    convolution = keras.Conv2D
+
+    def build(width: int, kernel_size: int, *args: Any, **kwargs: Any) -> Any:
+        return convolution(8 if kernel_size == 7 else width, kernel_size, *args, **kwargs)
+
+    with mock.patch.object(keras, "Conv2D", build):
+        yield
+
+
 def build(name: str, size: tuple[int, int], small: bool) -> tf.keras.Model:
     options: dict[str, Any] = {"input_shape": (*size, 3), "weights": None, "num_classes": 1000}
     if small:
         options |= {"num_classes": 10, **SMALL[name]}
-    builder = factory(name)
-    zookeeper.configure(builder, options)
-    with narrow_layers() if small and name in ALEXNETS else contextlib.nullcontext():
+    made = factory(name)
+    with contextlib.ExitStack() as changes:
+        if small and name in ALEXNETS:
+            changes.enter_context(narrow_layers())
+        if small and name == "realtobinary":
+            changes.enter_context(narrow_stem())
+        if small:
+            for attribute, value in SHORTER.get(name, {}).items():
+                changes.enter_context(mock.patch.object(made, attribute, value))
+        builder = made()
+        zookeeper.configure(builder, options)
         return builder.build()
 
 
@@ -121,8 +174,19 @@ def average_pools() -> Iterator[None]:
         yield
 
 
-def fill(model: tf.keras.Model, rng: np.random.Generator, step: float) -> None:
-    """Random weights, in multiples of step if it is not 0; batch norms take a picture's own."""
+def fill(
+    model: tf.keras.Model,
+    rng: np.random.Generator,
+    step: float,
+    one_bit_step: float,
+    averaged: tf.keras.Model | None = None,
+) -> None:
+    """Random weights, in multiples of step if it is not 0; batch norms take a picture's own.
+
+    Those of which signs are taken are multiples of one_bit_step, exact zeros among them. Where the
+    same network with average pools is given, the statistics lie between those of the two: with one
+    network's own, the other's maps would lie outside the windows of their signs.
+    """
     trainable = {id(weight) for weight in model.trainable_weights}
     norms = [layer for layer in model.layers if hasattr(layer, "moving_mean")]
     for layer in model.layers:
@@ -139,12 +203,16 @@ def fill(model: tf.keras.Model, rng: np.random.Generator, step: float) -> None:
                 value = rng.uniform(-1, 1, shape)
             else:
                 value = rng.normal(0, 1, shape) * np.sqrt(2 / fan_in)
-            weight.assign(np.round(value / step) * step if step else value)
+            whole = one_bit_step if getattr(layer, "kernel_quantizer", None) else step
+            weight.assign(np.round(value / whole) * whole if whole else value)
     size = model.input_shape[1:]
     pictures = rng.integers(0, 256, (4, *size), np.uint8)
     for layer in norms:
         layer.momentum = 0.0
-    model((pictures / np.float32(255) - MEAN) / STD, training=True)
+    x = (pictures / np.float32(255) - MEAN) / STD
+    model(x, training=True)
+    if averaged is not None:
+        meet(model, averaged, x)
     for layer in norms:
         # Neither path's statistics are exactly the data's, and no two channels' are equal.
         deviation = np.sqrt(layer.moving_variance.numpy())
@@ -153,13 +221,37 @@ def fill(model: tf.keras.Model, rng: np.random.Generator, step: float) -> None:
         layer.moving_variance.assign((deviation**2 + 1e-3) * rng.uniform(0.6, 1.6, deviation.shape))
 
 
+def meet(model: tf.keras.Model, averaged: tf.keras.Model, x: np.ndarray) -> None:
+    """Gives model's batch norms the statistics of both networks' maps taken together."""
+    averaged.set_weights(model.get_weights())
+    for layer in averaged.layers:
+        if hasattr(layer, "moving_mean"):
+            layer.momentum = 0.0
+    averaged(x, training=True)
+    for layer, other in zip(model.layers, averaged.layers, strict=True):
+        if hasattr(layer, "moving_mean"):
+            half = (layer.moving_mean - other.moving_mean) / 2
+            variance = (layer.moving_variance + other.moving_variance) / 2 + half**2
+            layer.moving_mean.assign_sub(half)
+            layer.moving_variance.assign(variance)
+
+
 def tap_tensors(name: str, model: tf.keras.Model, quantized: list[Any]) -> list[Any]:
     """Keras tensors of the taps, in order."""
+    if name == "xnornet":
+        return [layer.input for layer in quantized[:5]]
     if name in ALEXNETS:
-        if name == "xnornet":
-            return [layer.input for layer in quantized[:5]]
-        flatten = next(layer for layer in model.layers if layer.name.startswith("flatten"))
+        flatten = next(
+            layer for layer in model.layers if layer.name.startswith(("flatten", "reshape"))
+        )
         return [*(layer.input for layer in quantized[:4]), flatten.input]
+    if name == "realtobinary":
+        add = [layer for layer in model.layers if layer.name.endswith("skip_add")][-1]
+        return [*(layer.input for layer in quantized), add.output]
+    if name.startswith(("binary-densenet", "meliusnet")):
+        # Every batch norm but the stem's: of each layer, each transition, and the last.
+        norms = [layer.output for layer in model.layers if hasattr(layer, "moving_mean")]
+        return norms[3 if name.startswith("meliusnet") else 1 :]
     taps = [quantized[0].input]
     for layer in model.layers:
         if layer.name.startswith(("add", "tf.__operators__.add")):
@@ -195,9 +287,27 @@ def record(
         average.set_weights(model.get_weights())
         arrays["average_logits"], arrays["average_gradient"] = gradient(average, x)
     relu = getattr(quantized[0].activation, "__name__", "") == "relu"
-    arrays["meta"] = np.array(json.dumps({"network": name, "relu": relu, "taps": len(taps)}))
+    meta = {"network": name, "relu": relu, "taps": len(taps)}
+    if small and name not in OLDER:
+        meta["same"] = shrunk(arrays)
+    arrays["meta"] = np.array(json.dumps(meta))
     (np.savez_compressed if small else np.savez)(path, **arrays)
     print(f"{path.name}: {len(quantized)} quantized layers, {len(taps)} taps")
+
+
+def shrunk(arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """Sums as small integers, and inputs that are taps left out; returns which tap each was."""
+    same = {}
+    for key in list(arrays):
+        if key.startswith("output") and (np.round(arrays[key]) == arrays[key]).all():
+            arrays[key] = arrays[key].astype(np.int16)
+        taps = [tap for tap in arrays if tap.startswith("tap") and key.startswith("input")]
+        for tap in taps:
+            if np.array_equal(arrays[tap], arrays[key]):
+                same[key] = tap
+                del arrays[key]
+                break
+    return same
 
 
 def gradient(model: tf.keras.Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -216,9 +326,17 @@ def gradient(model: tf.keras.Model, x: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def sizes(name: str, small: bool) -> list[tuple[int, int]]:
     if name in ALEXNETS:
         return [(224, 224)] if small else [(224, 224)] * 2
+    if name == "resnet-e18":
+        return [(64, 96)] if small else [(224, 224), (64, 96)]
+    if "densenet" in name:
+        # Maps of odd sides on the way, the smallest pictures with the stem of large ones.
+        return [(52, 68)] if small else [(224, 224), (100, 68)]
     if name in NEW:
         # Odd maps on the way, where the blur's border is not symmetric.
         return [(50, 66)] if small else [(224, 224), (100, 68), (100, 68)]
+    if name in ("birealnet", "realtobinary", "meliusnet22"):
+        # Odd maps on the way here too.
+        return [(36, 50)] if small else [(224, 224), (100, 68)]
     return [(64, 96)] if small else [(224, 224), (64, 96), (64, 96)]
 
 
@@ -227,7 +345,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("networks", nargs="+", choices=[*OLD, *NEW, *ALEXNETS])
+    parser.add_argument("networks", nargs="+", choices=[*OLD, *NEW, *LITERATURE])
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.networks:
@@ -237,7 +355,14 @@ def main() -> None:
             tf.keras.backend.clear_session()
             model = build(name, size, options.small)
             if weights is None:
-                fill(model, rng, 1 / 64 if options.small else 0.0)
+                step = 1 / 64 if options.small else 0.0
+                # A coarse step keeps the files small.
+                coarse = options.small and name not in OLDER
+                averaged = None
+                if coarse:
+                    with average_pools():
+                        averaged = build(name, size, options.small)
+                fill(model, rng, step, 1 / 2 if coarse else step, averaged)
                 weights = model.get_weights()
                 target = options.folder / f"{name}.h5"
                 model.save_weights(target, save_format="h5")

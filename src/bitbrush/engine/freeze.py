@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..layers import QUANTIZED_LAYERS, Padding, QuantConv2d, QuantLinear
-from ..networks import quickbrush, quicknet, quicknet_v1, resnet_bmxnet
+from ..networks import birealnet, quickbrush, quicknet, quicknet_v1, resnet_bmxnet
 from ..networks.sections import Stage
 from ..networks.taps import Network
 from ..quantizers import DoReFa, Estimator, MagnitudeAwareSign, Sign, XnorScale
@@ -27,9 +27,11 @@ from .llvm import LANES
 from .modules import (
     Affine,
     PackedConv2d,
+    PackedDilated,
     PackedGated,
     PackedLinear,
     PackedResidual,
+    PackedShortcut,
     PackedStage,
 )
 from .precision import Precision, resolve_precision
@@ -232,7 +234,13 @@ def why_not(layer: nn.Module) -> str | None:
     border = layer.pad_value if isinstance(layer, QuantConv2d) else 0.0
     if border < 0 and isinstance(layer.input_quantizer, DoReFa):
         return "its border of -1 is none of its input's levels"
+    if isinstance(layer, QuantConv2d) and layer.dilation > 1 and not _keeps_size(layer):
+        return "its kernel is dilated, and it does not keep the map's size"
     return None
+
+
+def _keeps_size(layer: QuantConv2d) -> bool:
+    return layer.stride == 1 and layer.padding == "same" and layer.kernel_size % 2 == 1
 
 
 def _quantized(
@@ -279,7 +287,10 @@ def _quantized(
 
 @packed.register
 def _convolution(module: QuantConv2d, precision: Precision) -> nn.Module | None:
-    return _quantized(module, precision) if why_not(module) is None else None
+    if why_not(module) is not None:
+        return None
+    convolution = _quantized(module, precision)
+    return PackedDilated(convolution, module.dilation) if module.dilation > 1 else convolution
 
 
 @packed.register
@@ -317,3 +328,9 @@ def _residual(module: quicknet.Residual, precision: Precision) -> nn.Module | No
     if block.gate is not None:
         return None
     return PackedResidual(_rectified(block.conv, block.norm, precision))
+
+
+@packed.register
+def _shortcut_block(module: birealnet.Block, precision: Precision) -> nn.Module:
+    shortcut = None if module.shortcut is None else _rebuilt(module.shortcut, precision)
+    return PackedShortcut(_quantized(module.conv, precision, affine_of(module.norm)), shortcut)

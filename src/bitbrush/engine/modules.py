@@ -317,6 +317,69 @@ class PackedGated(nn.Module):
         y: Tensor = self.block(x)
         return y if self.gate is None else y * self.gate(x)
 
+    @property
+    def how(self) -> str:
+        return self.block.how
+
+
+class PackedShortcut(nn.Module):
+    """A one-bit convolution with its norm folded in, plus the shortcut around it.
+
+    Args:
+        shortcut: of the map that comes in; None adds that map itself.
+    """
+
+    def __init__(self, block: PackedConv2d, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.block = block
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.block(x, x if self.shortcut is None else self.shortcut(x))
+        return result
+
+    @property
+    def how(self) -> str:
+        return f"{self.block.how} + norm + residual"
+
+
+class PackedDilated(nn.Module):
+    """A one-bit convolution whose kernel's cells lie `dilation` apart, at stride 1, 'same'.
+
+    The cells at equal places of a grid of that spacing see none but each other, so each such part
+    of the map is convolved by itself, with a kernel whose cells are neighbours.
+    """
+
+    def __init__(self, convolution: PackedConv2d, dilation: int) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.dilation = dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, C, H, W]; returns [N, O, H, W]."""
+        step = self.dilation
+        rows = []
+        for top in range(min(step, x.shape[2])):
+            places = range(min(step, x.shape[3]))
+            parts = [self.convolution(x[:, :, top::step, left::step]) for left in places]
+            rows.append(_interleaved(parts, 3, x.shape[3]))
+        return _interleaved(rows, 2, x.shape[2])
+
+    @property
+    def how(self) -> str:
+        return f"{self.convolution.how}, {self.dilation**2} interleaved parts"
+
+
+def _interleaved(parts: Sequence[Tensor], dim: int, size: int) -> Tensor:
+    """Part i at the places i, i + n, i + 2 n, … of a dimension, for n parts of it."""
+    longest = parts[0].shape[dim]
+    padded = [
+        torch.cat((part, part.narrow(dim, 0, 1)), dim) if part.shape[dim] < longest else part
+        for part in parts
+    ]
+    whole = torch.stack(padded, dim + 1).flatten(dim, dim + 1)
+    return whole.narrow(dim, 0, size)
+
 
 class Affine(nn.Module):
     """scale x + offset for each channel: a batch norm whose statistics are settled.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from ..layers import QUANTIZED_LAYERS
-from .modules import PackedGated, PackedResidual, PackedStage
+from .modules import PackedGated, PackedResidual, PackedShortcut, PackedStage
 
 PLAIN = "float32"
 
@@ -34,12 +34,13 @@ def _add(found: dict[str, str], path: str, module: nn.Module, replaced: nn.Modul
     elif isinstance(replaced, PackedResidual):
         (packed,) = replaced.stage.blocks
         _add_whole(found, path, module, f"{_how(packed)} + residual")
-    elif isinstance(replaced, PackedGated):
+    elif isinstance(replaced, PackedGated | PackedShortcut):
+        beside = "gate" if isinstance(replaced, PackedGated) else "shortcut"
         for name, part in module.named_children():
-            if name == "gate" and replaced.gate is not None:
-                _add(found, _join(path, name), part, replaced.gate)
+            if name == beside:
+                _add(found, _join(path, name), part, getattr(replaced, beside))
         kept = dict(found)
-        _add_whole(found, path, module, replaced.block.how)
+        _add_whole(found, path, module, replaced.how)
         found |= kept
     elif (how := _how(replaced)) is not None:
         _add_whole(found, path, module, how)

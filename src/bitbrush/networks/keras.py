@@ -31,8 +31,8 @@ class KerasAssembler:
 
     Keras orders layers by their depth in the graph, so where branches run side by side only the
     order among layers of the same kind is certain; each kind therefore has a queue of its own.
-    Layers are told apart by the weights they hold, never by their names, whose numbers depend on
-    what else was built in the same process.
+    Layers are told apart by the weights they hold, not by Keras' own names, whose numbers depend on
+    what else was built in the same process. Networks whose authors named every layer use `named`.
 
     Axes: convolutions H,W,I,O to O,I,H,W; depthwise H,W,C,M to C*M,1,H,W; dense I,O to O,I.
 
@@ -46,7 +46,7 @@ class KerasAssembler:
     def __init__(self, layers: KerasLayers, network: nn.Module) -> None:
         self._expected = {key: value.shape for key, value in network.state_dict().items()}
         self._queues: dict[str, deque[tuple[str, dict[str, NDArray[Any]]]]] = {
-            kind: deque() for kind in ("conv", "depthwise", "dense", "norm")
+            kind: deque() for kind in ("conv", "depthwise", "dense", "norm", "prelu")
         }
         for name, weights in layers:
             short = {key.split(":")[0]: value for key, value in weights.items()}
@@ -86,6 +86,24 @@ class KerasAssembler:
         self._put(layer, f"{target}.weight", kernel.T)
         self._put_bias(layer, target, weights)
 
+    def dense_as_conv(self, target: str) -> None:
+        """The next dense layer becomes the convolution `target`, whose kernel covers the whole map.
+
+        Whether the file holds it as a dense layer or as a 1x1 convolution of the flattened map.
+        """
+        kind = "conv" if self._queues["conv"] else "dense"
+        layer, weights = self._next(kind, target)
+        channels_out, channels, height, width = self._expected[f"{target}.weight"]
+        kernel = weights["kernel"]
+        if kernel.size != channels_out * channels * height * width:
+            raise InputError(
+                f"layer {layer} has shape {list(kernel.shape)}, which does not cover {target}'s "
+                f"{height}x{width} map of {channels} channels; is it another network's file?"
+            )
+        kernel = kernel.reshape(height, width, channels, channels_out)
+        self._put(layer, f"{target}.weight", kernel.transpose(3, 2, 0, 1))
+        self._put_bias(layer, target, weights)
+
     def norm(self, target: str) -> None:
         """The next batch norm becomes the module `target`."""
         self._put_norm(target, *self._next("norm", target))
@@ -102,6 +120,34 @@ class KerasAssembler:
         pair = sorted((self._next("norm", first), self._next("norm", second)), key=_number)
         self._put_norm(first, *pair[0])
         self._put_norm(second, *pair[1])
+
+    def named(self, target: str, *layers: str) -> None:
+        """The layer of that name becomes the module `target`, whatever its kind.
+
+        Args:
+            layers: one name; for a grouped convolution, one for each group.
+        """
+        kinds, found = zip(*(self._take(name, target) for name in layers), strict=True)
+        name, weights = layers[0], found[0]
+        if len(layers) > 1:
+            kernels = [np.asarray(each.get("kernel", np.zeros(()))) for each in found]
+            if set(kinds) != {"conv"} or len({kernel.shape for kernel in kernels}) > 1:
+                raise InputError(f"layer {name} is no group like its neighbours'")
+            weights = {**weights, "kernel": np.concatenate(kernels, axis=-1)}
+        put = {
+            "conv": self.conv,
+            "dense": self.dense,
+            "norm": self.norm,
+            "prelu": self.prelu,
+            "depthwise": self.depthwise,
+        }[kinds[0]]
+        self._queues[kinds[0]].appendleft((name, weights))
+        put(target)
+
+    def prelu(self, target: str) -> None:
+        """The next PReLU, one slope for each channel, becomes the module `target`."""
+        layer, weights = self._next("prelu", target)
+        self._put(layer, f"{target}.weight", weights["alpha"].reshape(-1))
 
     def finish(self) -> dict[str, Tensor]:
         """The state dict, float32, for `network.load_state_dict`."""
@@ -120,6 +166,18 @@ class KerasAssembler:
                 "take the one without 'notop' in its name"
             )
         return self._queues[kind].popleft()
+
+    def _take(self, layer: str, target: str) -> tuple[str, dict[str, NDArray[Any]]]:
+        """Kind and weights of the layer of that name, which is no longer in its queue."""
+        for kind, queue in self._queues.items():
+            for index, (name, weights) in enumerate(queue):
+                if name == layer:
+                    del queue[index]
+                    return kind, weights
+        raise InputError(
+            f"the file has no layer {layer}, which {target} comes from; if it is a 'notop' file, "
+            "which has no classifier, take the one without 'notop' in its name"
+        )
 
     def _put_norm(self, target: str, layer: str, weights: Mapping[str, NDArray[Any]]) -> None:
         mean = weights["moving_mean"]
@@ -140,7 +198,7 @@ class KerasAssembler:
             self._put(layer, f"{target}.bias", weights["bias"])
 
     def _put(self, layer: str, key: str, array: NDArray[Any]) -> None:
-        expected = self._expected[key]
+        expected = self._expected.get(key, ())
         if array.shape != tuple(expected):
             raise InputError(
                 f"layer {layer} has shape {list(array.shape)} where {key} has {list(expected)}; "
@@ -157,6 +215,8 @@ def _kind(name: str, weights: Mapping[str, NDArray[Any]]) -> str:
         return "norm"
     if "depthwise_kernel" in weights and weights["depthwise_kernel"].ndim == 4:
         return "depthwise"
+    if "alpha" in weights and weights["alpha"].ndim == 3:
+        return "prelu"
     dims = weights["kernel"].ndim if "kernel" in weights else 0
     if dims in (2, 4):
         return "dense" if dims == 2 else "conv"

@@ -75,6 +75,11 @@ _KERAS = {"keras_h5": "from_keras"}
 _TORCHVISION = {"state_dict": "from_torchvision"}
 _MXNET = {"mxnet_params": "from_mxnet"}
 
+
+def _densenet(name: str, builder: str, top1: float, top5: float) -> NetworkSpec:
+    return NetworkSpec(name, "one-bit", "binary_densenet", builder, True, _KERAS, top1, top5)
+
+
 NETWORKS: dict[str, NetworkSpec] = {
     spec.name: spec
     for spec in (
@@ -108,6 +113,33 @@ NETWORKS: dict[str, NetworkSpec] = {
         ),
         NetworkSpec("xnornet", "one-bit", "xnornet", "XnorNet", True, _KERAS, 44.96, 69.18),
         NetworkSpec("dorefanet", "two-bit", "dorefanet", "DoReFaNet", True, _KERAS, 53.39, 76.5),
+        NetworkSpec(
+            "binary-alexnet",
+            "one-bit",
+            "binary_alexnet",
+            "BinaryAlexNet",
+            True,
+            _KERAS,
+            36.3,
+            61.53,
+        ),
+        NetworkSpec("birealnet", "one-bit", "birealnet", "birealnet", True, _KERAS, 57.47, 79.84),
+        NetworkSpec("resnet-e18", "one-bit", "birealnet", "resnet_e18", True, _KERAS, 58.32, 80.79),
+        _densenet("binary-densenet28", "densenet28", 60.91, 82.83),
+        _densenet("binary-densenet37", "densenet37", 62.89, 84.19),
+        _densenet("binary-densenet37-dilated", "densenet37_dilated", 64.34, 85.15),
+        _densenet("binary-densenet45", "densenet45", 64.59, 85.21),
+        NetworkSpec(
+            "realtobinary",
+            "one-bit",
+            "realtobinary",
+            "RealToBinaryNet",
+            True,
+            _KERAS,
+            65.01,
+            85.72,
+        ),
+        NetworkSpec("meliusnet22", "one-bit", "meliusnet", "MeliusNet", True, _KERAS, 62.4, 83.9),
         NetworkSpec("resnet18-bmxnet", "one-bit", "resnet_bmxnet", "resnet18", True, _MXNET),
         NetworkSpec(
             "resnet18-bmxnet-fp1", "one-bit", "resnet_bmxnet", "resnet18_fp1", True, _MXNET

@@ -29,6 +29,19 @@ _COARSE_STEM = PaintDefaults(
     encode_scale=2.0,
     estimator="approx",
 )
+# Layers that append a few channels each: their maps change slowly.
+_GROWING = PaintDefaults(
+    "stage1.block4,stage2.block4",
+    "stem,stage1.block4,stage2.block4,stage3.block4,stage4.block4",
+    encode_scale=2.0,
+    estimator="approx",
+)
+_ALEXNET = PaintDefaults(
+    "stem,stage1.block1",
+    "stem,stage1.block1,stage1.block2,stage1.block3,stage2.block1",
+    encode_scale=2.0,
+    estimator="approx",
+)
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
         "stage1.block2,stage2.block3",
@@ -48,18 +61,22 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "quicknet-v1-large": _COARSE_STEM,
     "resnet18-bmxnet": _COARSE_STEM,
     "resnet18-bmxnet-fp1": _COARSE_STEM,
-    "xnornet": PaintDefaults(
-        "stem,stage1.block1",
-        "stem,stage1.block1,stage1.block2,stage1.block3,stage2.block1",
-        encode_scale=2.0,
-        estimator="approx",
-    ),
+    "xnornet": _ALEXNET,
     "dorefanet": PaintDefaults(
         "stem,stage1.block1",
         "stem,stage1.block1,stage2.block1,stage2.block2,stage3.block1",
         encode_scale=2.0,
         estimator="approx",
     ),
+    "binary-alexnet": _ALEXNET,
+    "birealnet": _COARSE_STEM,
+    "resnet-e18": _COARSE_STEM,
+    "binary-densenet28": _GROWING,
+    "binary-densenet37": _GROWING,
+    "binary-densenet37-dilated": _GROWING,
+    "binary-densenet45": _GROWING,
+    "realtobinary": _COARSE_STEM,
+    "meliusnet22": _GROWING,
     "vgg16": _VGG,
     "vgg19": _VGG,
     "vgg19-16x": PaintDefaults(
