@@ -157,3 +157,12 @@ def test_random_weights_follow_from_the_seed() -> None:
     first, second, third = (own.fresh("squeezenet", 3, seed) for seed in (1, 1, 2))
     assert torch.equal(first.stem.weight, second.stem.weight)
     assert not torch.equal(first.stem.weight, third.stem.weight)
+
+
+def test_weights_without_batch_norms_keep_the_size_of_maps() -> None:
+    network = own.fresh("squeezenet", 3, 0).eval()
+    with torch.no_grad():
+        maps = network(torch.rand(4, 3, 64, 64), network.taps)
+    assert 0.1 < float(maps["stage3.block4"].std()) < 10
+    # Rectified logits that began below zero would stay there.
+    assert float(maps["logits"].min()) > 0

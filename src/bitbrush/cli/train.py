@@ -270,7 +270,7 @@ def _compare(output: Path, width: float) -> None:
     with progress("timing"):
         times = {
             batch: milliseconds(networks["one-bit"], networks["float"], SIZE, batch)
-            for batch in (1, 100)
+            for batch in (1, 32)
         }
     text = table(networks, same, times, SIZE)
     write_text(text, output / "table.md")

@@ -282,8 +282,9 @@ class Training:
     def _check(self) -> float | None:
         if self.held_out is None or not len(self.held_out):
             return None
-        count = min(len(self.held_out), self.recipe.check)
-        some = self.held_out.taken(np.arange(count))
+        # By chance, as they may lie class by class; the same ones each time.
+        order = np.random.default_rng((self.recipe.seed, 3)).permutation(len(self.held_out))
+        some = self.held_out.taken(np.sort(order[: self.recipe.check]))
         return score(self.network, some, self.size, self.autocast).accuracy
 
     def _reported(self) -> Point:
@@ -378,14 +379,3 @@ def score(
         labels = torch.from_numpy(pictures.labels[start : start + CHECK_BATCH])
         right += int((logits.argmax(1) == labels).sum())
     return Score(right, len(pictures))
-
-
-def initialise(network: Network) -> None:
-    """Gives a network without batch norms weights that keep the size of maps (He et al. 2015)."""
-    if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules()):
-        return
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

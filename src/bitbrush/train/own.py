@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ..classify import require_classifier
 from ..errors import InputError
-from ..networks.heads import set_classes
+from ..networks.heads import head_of, set_classes
 from ..networks.registry import network_spec
 from ..networks.summary import summarise
 from ..networks.taps import Network
 from ..weights.bits import write_atomically
 from ..weights.download import file_sha256
-from .classifier import Point, Score, Training, initialise, score
+from .classifier import Point, Score, Training, score
 from .labelled import TRAINING, VALIDATION, Labelled, held_out
 
 KEPT = 0.1
@@ -53,8 +54,25 @@ def fresh(name: str, classes: int, seed: int) -> Network:
         torch.manual_seed(seed)
         network = network_spec(name).build()
         set_classes(network, classes)
-        initialise(network)
+        _initialise(network)
     return network
+
+
+def _initialise(network: Network) -> None:
+    """Gives a network without batch norms weights that keep the size of maps (He et al. 2015)."""
+    if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in network.modules()):
+        return
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    # Small logits, and above zero: SqueezeNet rectifies them, and those below would never learn. An
+    # offset that all have in common changes no probability.
+    _, head = head_of(network)
+    nn.init.normal_(head.weight, std=0.01)
+    if head.bias is not None:
+        nn.init.ones_(head.bias)
 
 
 def splits(read: Mapping[str, Labelled], source: Path, seed: int) -> tuple[Labelled, Labelled]:
