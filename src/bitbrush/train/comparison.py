@@ -153,7 +153,7 @@ def table(
     ):
         rows.append([title, *(_cell(results.get(name), cell) for name in names)])
     for batch, each in times.items():
-        title = f"ms a picture, {batch} at a time, {torch.get_num_threads()} threads"
+        title = f"ms a picture, {batch} at a time (threads: {torch.get_num_threads()})"
         rows.append([title, *(f"{each[name]:.2f}" for name in names)])
     lines = ["| | one-bit | float |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
@@ -166,7 +166,7 @@ def _cell(result: Result | None, cell: object) -> str:
 
 def _epochs(result: Result) -> str:
     planned = "" if result.planned is None else f" of {result.planned}"
-    return f"{result.epochs:g}{planned} ({result.recipe})"
+    return f"{round(result.epochs, 2):g}{planned} ({result.recipe})"
 
 
 def _tested(result: Result) -> str:
