@@ -19,7 +19,16 @@ KINDS = ("max", "average")
 NOTHING = 0.05
 """Changes of a figure by less than this share are nothing."""
 
-ADDING = ("quickbrush", "quicknet", "quicknet_v1", "resnet_bmxnet")
+ADDING = (
+    "birealnet",
+    "meliusnet",
+    "quickbrush",
+    "quicknet",
+    "quicknet_v1",
+    "realtobinary",
+    "resnet_bmxnet",
+    "resnet_v2",
+)
 """Families whose blocks add their input to their result."""
 
 
