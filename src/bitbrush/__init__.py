@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .lab.evaluate import Evaluation as Evaluation
     from .lab.evaluate import evaluate as evaluate
+    from .presets.paint import paint_preset as paint_preset
     from .style.paint import Painting as Painting
     from .style.paint import paint as paint
     from .weights.loading import load_network as load_network
@@ -16,6 +17,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "paint": "style.paint",
+    "paint_preset": "presets.paint",
     "Painting": "style.paint",
     "load_network": "weights.loading",
     "evaluate": "lab.evaluate",

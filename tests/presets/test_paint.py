@@ -88,6 +88,10 @@ def test_print_enlarges_before_the_finish_and_is_noted(tmp_path: Path) -> None:
         assert (metadata["width"], metadata["height"]) == (90, 72)
         assert metadata["preset"]["print"] == {"pixels": 90, "dpi": 150}
     assert paint_preset(picture(32, 40), preset, "waves", size=50).image.shape[-2:] == (40, 50)
+    poster = dataclasses.replace(preset, crop=(2, 3), print=Print(90), settings={"steps": 1})
+    assert paint_preset(picture(75, 50), poster, "waves", size=75).image.shape[-2:] == (75, 50)
+    poster = dataclasses.replace(poster, settings={"steps": 1, "size": 50})
+    assert paint_preset(picture(75, 50), poster, "waves").image.shape[-2:] == (90, 60)
 
 
 def test_the_painting_under_the_finish_is_the_plain_one() -> None:

@@ -63,8 +63,10 @@ class PresetSession(Session):
         height, width = image.shape[-2:]
         size = self.preset.print
         if size is not None and size.pixels is not None:
-            scale = size.pixels / max(height, width)
-            height, width = max(round(height * scale), 1), max(round(width * scale), 1)
+            # By the crop's ratio, which the painting's few pixels only come near.
+            wide, high = self.preset.crop or (width, height)
+            scale = size.pixels / max(high, wide)
+            height, width = max(round(high * scale), 1), max(round(wide * scale), 1)
             image = resize(image, height, width)
             alpha = None if alpha is None else resize(alpha, height, width)
         if self.preset.finish is not None:
