@@ -186,6 +186,8 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         training(path, replace(RECIPE, learning_rate=1.0))
     with pytest.raises(InputError, match="another network"):
         training(path, one_bit=False)
+    with pytest.raises(InputError, match="another number of pictures"):
+        Training(Cifar10BinaryNet(1 / 16, classes=2), pictures(43), None, RECIPE, checkpoint=path)
     assert training(path, replace(RECIPE, epochs=9)).recipe.epochs == 9
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="no checkpoint"):

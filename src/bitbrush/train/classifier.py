@@ -220,8 +220,8 @@ class Training:
         return {
             "network": f"{self.network.name} of {shapes} parameters",
             "recipe": recipe,
-            "pictures": len(self.pictures),
-            "size": self.size,
+            "number of pictures": len(self.pictures),
+            "size of pictures": self.size,
         }
 
     def _restore(self, path: Path) -> None:
