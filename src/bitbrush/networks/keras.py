@@ -26,6 +26,21 @@ def unscaled(norm: Norm) -> Norm:
     return norm
 
 
+def by_creation(layers: KerasLayers) -> KerasLayers:
+    """The layers in the order in which they were made, by the numbers in Keras' own names.
+
+    Raises:
+        InputError: two layers of one name and number.
+    """
+    numbers = [re.fullmatch(r"(.*?)(?:_(\d{1,6}))?", name) for name, _ in layers]
+    keys = [(match[1], int(match[2] or 0)) for match in numbers if match is not None]
+    for key, (name, _) in zip(keys, layers, strict=True):
+        if keys.count(key) > 1:
+            raise InputError(f"two layers are called {name}; only numbers tell them apart")
+    order = sorted(range(len(layers)), key=lambda index: keys[index][1])
+    return [layers[index] for index in order]
+
+
 class KerasAssembler:
     """Hands out the layers of a Keras file, kind by kind, as parameters of a network.
 

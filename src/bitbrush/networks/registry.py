@@ -160,6 +160,11 @@ NETWORKS: dict[str, NetworkSpec] = {
         NetworkSpec(
             "squeezenet", "float", "squeezenet", "SqueezeNet", True, _TORCHVISION, 58.178, 80.624
         ),
+        NetworkSpec(
+            "googlenet", "float", "googlenet", "GoogLeNet", True, _TORCHVISION, 69.778, 89.53
+        ),
+        NetworkSpec("inception-v3", "float", "inception", "InceptionV3", True, _KERAS, 77.9, 93.7),
+        NetworkSpec("resnet50-v2", "float", "resnet_v2", "ResNetV2", True, _KERAS, 76.0, 93.0),
     )
 }
 """The registry, in the order in which networks are listed."""

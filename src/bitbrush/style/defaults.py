@@ -42,6 +42,9 @@ _ALEXNET = PaintDefaults(
     encode_scale=2.0,
     estimator="approx",
 )
+_INCEPTION = PaintDefaults(
+    "stage2.block2", "stem,stage1.block1,stage2.block2,stage3.block2,stage4.block2"
+)
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": PaintDefaults(
         "stage1.block2,stage2.block3",
@@ -85,6 +88,13 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "vgg19-normalised": PaintDefaults("relu3_1", "relu1_1,relu1_2,relu2_1,relu2_2,relu3_1"),
     "squeezenet": PaintDefaults(
         "stage2.block2", "stem,stage1.block2,stage2.block2,stage3.block2,stage3.block4"
+    ),
+    "googlenet": _INCEPTION,
+    "inception-v3": _INCEPTION,
+    "resnet50-v2": PaintDefaults(
+        "stage1.block2,stage2.block2",
+        "stem,stage1.block2,stage2.block2,stage3.block2,stage4.block2",
+        encode_scale=2.0,
     ),
 }
 

@@ -201,6 +201,7 @@ CATALOGUE: dict[str, PublishedWeights] = {
             "squeezenet1_1-b8a52dc0.pth",
             "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
         ),
+        _torchvision("googlenet", "googlenet-1378be20.pth", "1378be20"),
     )
 }
 """The published file of each network that has one."""
