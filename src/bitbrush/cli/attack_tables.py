@@ -157,8 +157,10 @@ def _print_controls(rows: Sequence[Row]) -> None:
     from ..lab.attack.summary import controls
 
     print()
-    titles = ["control", "first try", f"{CONTROL_RESTARTS} tries", "gradients that are 0"]
-    table = make_table(titles, right=range(1, 4))
+    titles = ["control", "first try", f"{CONTROL_RESTARTS} tries", "steps", "gradients that are 0"]
+    table = make_table(titles, right=range(1, 5))
     for name, one in controls(rows).items():
-        table.add_row(name, one.first.text(), one.all.text(), f"{one.blocked:.1%}")
+        table.add_row(
+            name, one.first.text(), one.all.text(), f"{one.steps:.1f}", f"{one.blocked:.1%}"
+        )
     show(table)

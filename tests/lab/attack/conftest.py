@@ -1,38 +1,58 @@
-"""Tiny networks with logits, and pictures, for the tests of attacks."""
+"""Small networks with logits, and a picture, for the tests of attacks."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterator
 
 import pytest
 import torch
 from torch import Tensor
 
+from bitbrush.classify import prepare
 from bitbrush.lab.attack.budget import eight_bit
 from bitbrush.lab.attack.objective import Classifier
 from bitbrush.networks.resnet_bmxnet import ResNetBmxnet
-from bitbrush.networks.squeezenet import SqueezeNet
+from bitbrush.networks.taps import Network, Tap
 
 
-@pytest.fixture(scope="session")
-def one_bit() -> Classifier:
-    """A residual network of four one-bit stages and random weights, with logits of 1,000."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = ResNetBmxnet("resnet18-bmxnet", widths=(8, 8, 8, 8))
-    return Classifier(network.settle())
-
-
-@pytest.fixture(scope="session")
-def floating() -> Classifier:
-    """A float one."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = SqueezeNet("squeezenet", stem=8, fires=(((4, 8),), ((4, 16),), ((4, 16),)))
-    return Classifier(network.settle())
+def picture(seed: int) -> Tensor:
+    """An 8-bit picture of coarse colours, 60 x 80."""
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 8, generator=random)
+    return eight_bit(torch.nn.functional.interpolate(coarse, (60, 80), mode="bilinear"))
 
 
 @pytest.fixture(scope="session")
 def clean() -> Tensor:
-    """An 8-bit picture of coarse colours, 60 x 80."""
-    random = torch.Generator().manual_seed(3)
-    coarse = torch.rand(1, 3, 6, 8, generator=random)
-    return eight_bit(torch.nn.functional.interpolate(coarse, (60, 80), mode="bilinear"))
+    return picture(3)
+
+
+@pytest.fixture(scope="session")
+def one_bit() -> Classifier:
+    """A residual network of four one-bit stages: random signs, batch norms of some pictures."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = ResNetBmxnet("resnet18-bmxnet", widths=(8, 8, 8, 8), classes=10)
+        seen = torch.cat([prepare(picture(seed)) for seed in range(8)])
+        with torch.no_grad():
+            for _ in range(30):
+                network(seen, ["logits"])
+            network.classifier.weight.mul_(10)
+    return Classifier(network.settle())
+
+
+class Colours(Network):
+    """A float one: its logits are a random linear map of the colours of 16 patches."""
+
+    def __init__(self) -> None:
+        super().__init__("colours", {"logits": Tap(stride=0)})
+        random = torch.Generator().manual_seed(0)
+        self.weight = 3 * torch.randn(10, 48, generator=random)
+
+    def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+        yield "logits", torch.nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ self.weight.T
+
+
+@pytest.fixture(scope="session")
+def floating() -> Classifier:
+    return Classifier(Colours().settle())

@@ -13,7 +13,7 @@ from bitbrush.lab.attack.budget import LEVELS, make_budget
 from bitbrush.lab.attack.loop import AttackSettings, attack, random_noise
 from bitbrush.lab.attack.objective import Aim, Classifier
 
-SETTINGS = AttackSettings(steps=12, restarts=2, confidence=0.0)
+SETTINGS = AttackSettings(steps=12, restarts=3, confidence=0.0)
 
 
 def answer(classifier: Classifier, picture: Tensor) -> int:
@@ -21,7 +21,7 @@ def answer(classifier: Classifier, picture: Tensor) -> int:
 
 
 @pytest.mark.parametrize("name", ["one_bit", "floating"])
-@pytest.mark.parametrize(("norm", "epsilon"), [("linf", 12 / 255), ("l2", 4.0)])
+@pytest.mark.parametrize(("norm", "epsilon"), [("linf", 40 / 255), ("l2", 25.0)])
 @pytest.mark.parametrize("targeted", [False, True])
 def test_it_succeeds_within_its_budget(
     name: str,
@@ -40,7 +40,7 @@ def test_it_succeeds_within_its_budget(
     assert made.margin == pytest.approx(float(aim.margin(classifier.logits(made.picture))))
     assert budget.used(made.picture) <= epsilon + 1e-9
     assert torch.equal((made.picture * LEVELS).round() / LEVELS, made.picture)
-    assert 1 <= made.steps <= 24 and made.blocked == 0 and made.loss == 0
+    assert 1 <= made.steps <= 36 and made.blocked == 0 and made.loss == 0
 
 
 def test_the_same_seed_gives_the_same_picture(one_bit: Classifier, clean: Tensor) -> None:
@@ -48,11 +48,12 @@ def test_the_same_seed_gives_the_same_picture(one_bit: Classifier, clean: Tensor
     aim = Aim(answer(one_bit, clean), int(one_bit.logits(clean)[0].argmin()))
     budget = make_budget("linf", 1 / 255, clean)
     settings = dataclasses.replace(SETTINGS, steps=3)
+    assert not attack(one_bit, clean, aim, budget, settings).reached
     made = [
         attack(one_bit, clean, aim, budget, dataclasses.replace(settings, seed=seed))
         for seed in (5, 5, 6)
     ]
-    assert made[0].steps == 6
+    assert made[0].steps == 9
     assert torch.equal(made[0].picture, made[1].picture)
     assert made[0].margin == made[1].margin
     later = [random_noise(one_bit, clean, aim, budget, 2, seed) for seed in (5, 5, 6)]
@@ -69,7 +70,7 @@ def test_a_picture_that_is_answered_as_wanted_needs_no_step(
 
 def test_more_confidence_takes_more_steps(floating: Classifier, clean: Tensor) -> None:
     aim = Aim(answer(floating, clean))
-    budget = make_budget("linf", 12 / 255, clean)
+    budget = make_budget("linf", 8 / 255, clean)
     little, much = (
         attack(floating, clean, aim, budget, dataclasses.replace(SETTINGS, confidence=share))
         for share in (0.0, 0.99)
@@ -87,7 +88,7 @@ def test_gradients_that_are_zero_are_counted(clean: Tensor) -> None:
             return 0 * pictures.mean((1, 2, 3))[:, None] + torch.tensor([[1.0, 0.0]])
 
     made = attack(Flat(), clean, Aim(0), make_budget("linf", 0.1, clean), SETTINGS)
-    assert not made.reached and made.blocked == made.steps == 24
+    assert not made.reached and made.blocked == made.steps == 36
 
 
 class Redness:
@@ -102,11 +103,11 @@ class Redness:
         return picture - wanted, float((picture - wanted).square().mean())
 
 
-def test_a_style_is_painted_too(one_bit: Classifier, clean: Tensor) -> None:
-    aim = Aim(answer(one_bit, clean))
+def test_a_style_is_painted_too(floating: Classifier, clean: Tensor) -> None:
+    aim = Aim(answer(floating, clean))
     budget = make_budget("linf", 0.3, clean)
-    plain = attack(one_bit, clean, aim, budget, SETTINGS)
-    made = attack(one_bit, clean, aim, budget, SETTINGS, style=Redness())
+    plain = attack(floating, clean, aim, budget, SETTINGS)
+    made = attack(floating, clean, aim, budget, SETTINGS, style=Redness())
     assert made.reached and budget.used(made.picture) <= 0.3
     assert made.loss == Redness().gradient(made.picture, torch.Generator())[1]
     assert made.loss < Redness().gradient(plain.picture, torch.Generator())[1]

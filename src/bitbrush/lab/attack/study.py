@@ -33,6 +33,9 @@ OURS = "ours"
 PLAIN = "painting alone"
 NOISE = "noise"
 
+KEPT = 0.3
+"""Content weight of paintings: more than usual, because people are still to see the picture."""
+
 CONTROL_RESTARTS = 4
 """Tries of each control. What one alone would have reached is told by the try that did."""
 
@@ -237,6 +240,7 @@ class Study:
         plan = self.plan
         return PaintSettings(
             network=plan.painter,
+            content_weight=KEPT,
             steps=plan.paint_steps,
             seed=plan.settings.seed,
             device=self.device,
