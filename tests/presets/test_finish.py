@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -103,6 +103,7 @@ def test_a_duotone_is_a_ramp_between_its_inks() -> None:
     assert (three[0], three[2]) == (RED, BLUE) and three[1][3:] > "f800"
 
 
+@settings(max_examples=30)
 @given(width=st.integers(8, 70), height=st.integers(8, 70), across=st.integers(8, 40))
 def test_visible_pixels_are_squares_of_one_size(width: int, height: int, across: int) -> None:
     generator = torch.Generator().manual_seed(width + 100 * height)
