@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bitbrush import process_memory
-from bitbrush.process_memory import forget_peak, peak_resident, resident
 from bitbrush.errors import InputError
+from bitbrush.process_memory import forget_peak, peak_resident, resident
 
 MANY = 2**26
 SLACK = 2**20

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from ..errors import InputError
+from ..process_memory import peak_resident
 from ..style.paint import Session
 from ..style.settings import make_settings
 from .machine import OthersBusy, describe
-from ..process_memory import peak_resident
 from .timing import Advance, Ratio
 from .workers import run_worker, serve
 
