@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..networks.registry import network_spec
+from ..networks.registry import NETWORKS, network_spec
 from .settings import PaintSettings, option_name
+
+if TYPE_CHECKING:
+    from ..networks.taps import Network
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,38 @@ DEFAULTS: dict[str, PaintDefaults] = {
 }
 
 
-def resolved(settings: PaintSettings) -> PaintSettings:
+def of_own(network: Network) -> PaintDefaults:
+    """For a network that nothing is known of: style of all its maps, content of the middle one."""
+    maps = [name for name, tap in network.taps.items() if tap.stride]
+    return PaintDefaults(maps[len(maps) // 2], ",".join(maps))
+
+
+def has_signs(network: Network) -> bool:
+    """Whether there is a quantizer in it, whose gradient has to be estimated."""
+    # Here, so that commands which only list defaults need not wait for torch.
+    from ..quantizers import Quantizer
+
+    return any(isinstance(module, Quantizer) for module in network.modules())
+
+
+def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSettings:
     """The settings with everything that was left to the network filled in.
 
+    Args:
+        network: that is given as such, and may be none of those that have a name.
     Raises:
         InputError: unknown network, or an estimator for one that has no sign to estimate.
     """
-    spec = network_spec(settings.network)
-    defaults = DEFAULTS[spec.name]
+    if network is not None and settings.network not in NETWORKS:
+        defaults, signs = of_own(network), has_signs(network)
+    else:
+        spec = network_spec(settings.network)
+        defaults, signs = DEFAULTS[spec.name], spec.kind != "float"
     for option in ("estimator", "estimator_width"):
-        if spec.kind == "float" and getattr(settings, option) not in (None, "trained"):
+        if not signs and getattr(settings, option) not in (None, "trained"):
             raise InputError(
-                f"{option_name(option)} has no meaning for {spec.name}, which has no one-bit layers"
+                f"{option_name(option)} has no meaning for {settings.network}, which has no "
+                "one-bit layers"
             )
     filled = {
         field.name: getattr(defaults, field.name)

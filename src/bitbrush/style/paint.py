@@ -19,6 +19,7 @@ from torch import Tensor
 from .. import __version__
 from ..errors import InputError
 from ..images import Picture, resize, write_image
+from ..networks.taps import Network
 from ..weights.loading import WeightsInfo, load_network, resolve_weights
 from .colour import with_colours_of
 from .defaults import resolved
@@ -71,28 +72,40 @@ class Session:
         threads: CPU threads that it computes with.
     """
 
-    def __init__(self, content: Source, styles: Sequence[Source], settings: PaintSettings) -> None:
+    def __init__(
+        self,
+        content: Source,
+        styles: Sequence[Source],
+        settings: PaintSettings,
+        network: Network | None = None,
+    ) -> None:
         """Reads pictures and network, and makes sure that the painting can be made.
 
+        Args:
+            network: settled, to paint with instead of loading the one that the settings name.
         Raises:
             InputError: a picture, the network's weights or a setting is no good, or there is not
                 enough memory; `NetworkMissingError` where weights have to be fetched.
         """
         self.settings = settings
-        full = resolved(settings)
+        full = resolved(settings, network)
         self.threads = settings.threads or torch.get_num_threads()
         self.content = as_picture(content)
         self.styles = [as_style(style, full.style_size or full.size) for style in styles]
         self.init = as_init(settings.init)
-        self.weights: WeightsInfo = resolve_weights(full.network, full.weights)
-        network = load_network(
-            full.network,
-            full.weights,
-            engine=full.engine,
-            device=full.device,
-            pooling=full.pooling,  # type: ignore[arg-type]
-            precision=full.precision,
-        )
+        self.weights: WeightsInfo
+        if network is None:
+            self.weights = resolve_weights(full.network, full.weights)
+            network = load_network(
+                full.network,
+                full.weights,
+                engine=full.engine,
+                device=full.device,
+                pooling=full.pooling,  # type: ignore[arg-type]
+                precision=full.precision,
+            )
+        else:
+            self.weights = WeightsInfo(network.name, "given", None, weights_hash(network))
         self.job = Job(
             content=self.content.rgb,
             styles=[style.rgb for style in self.styles],
@@ -184,6 +197,15 @@ class Session:
         return value if value in ("default", "none", *INITS) or name is None else name
 
 
+def weights_hash(network: Network) -> str:
+    """SHA-256 in hex of a network's parameters and statistics, and of their names."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def run_hash(run: Mapping[str, Any]) -> str:
     """SHA-256 in hex of what decides about a result, but for the threads."""
     same = {key: value for key, value in run.items() if key != "threads"}
@@ -211,7 +233,8 @@ def paint(content: Source, style: Source | Sequence[Source], **settings: Any) ->
     Args:
         content: a path, PIL image, array or tensor; see `sources.as_picture`.
         style: the same, or the name of a built-in style, or a list of several.
-        settings: fields of `PaintSettings`, by name.
+        settings: fields of `PaintSettings`, by name; `network` may also be a `Network`, which
+            brings its weights, engine and device along.
     Returns:
         the painting, whose long edge is `size` pixels.
     Raises:
@@ -219,7 +242,14 @@ def paint(content: Source, style: Source | Sequence[Source], **settings: Any) ->
         PaintingError: a loss became infinite; the last good picture is its `picture`.
     """
     styles: list[Any] = list(style) if isinstance(style, (list, tuple)) else [style]
-    session = Session(content, styles, make_settings(settings))
+    network = settings.get("network")
+    given = network if isinstance(network, Network) else None
+    if given is not None:
+        for option in ("weights", "engine", "device", "pooling", "precision"):
+            if option in settings:
+                raise InputError(f"{option} is the given network's own; it cannot be set beside it")
+        settings = {**settings, "network": given.name}
+    session = Session(content, styles, make_settings(settings), given)
     started = time.monotonic()
     last: Step | None = None
     painting: Painting | None = None

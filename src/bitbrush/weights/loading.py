@@ -19,7 +19,7 @@ from .catalogue import published
 from .download import file_sha256
 from .importing import Pooling, build, import_weights
 
-Origin = Literal["shipped", "file", "cache", "random"]
+Origin = Literal["shipped", "file", "cache", "random", "given"]
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -29,9 +29,10 @@ class WeightsInfo:
 
     Attributes:
         network: its name.
-        origin: shipped with bitbrush, a file that was named, the cache, or random.
-        path: of the file; None for random weights.
-        sha256: of the file, in hex; None for random weights.
+        origin: shipped with bitbrush, a file that was named, the cache, random, or given with the
+            network itself.
+        path: of the file; None for random and given weights.
+        sha256: of the file, in hex; of given weights themselves; None for random ones.
     """
 
     network: str
