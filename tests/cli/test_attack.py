@@ -145,6 +145,7 @@ def test_larger_pictures_are_reduced(tmp_path: Path) -> None:
     assert (read_image(out).width, read_image(out).height) == (64, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_weights")
 def test_a_style_is_painted_in(picture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
@@ -226,7 +227,7 @@ def test_pictures_that_have_the_target_are_left_out(folder: Path) -> None:
     ("arguments", "message"),
     [
         (("--network", "quickbrush"), "quickbrush has no classifier; networks that have one:"),
-        (("--network", "resnet18"), "did you mean 'resnet18-bmxnet'"),
+        (("--network", "squeezenett"), "did you mean 'squeezenet'"),
         (("--network", "squeezenet"), "bitbrush weights pull squeezenet"),
         ((*RANDOM, "--target", "goldfsh"), "did you mean 'goldfish'"),
         ((*RANDOM, "--epsilon", "8:255"), "such as 8/255 or 0.03"),
@@ -245,7 +246,7 @@ def test_pictures_that_have_the_target_are_left_out(folder: Path) -> None:
         ((*RANDOM, "--transfer", "vgg19-16x"), "vgg19-16x has no classifier"),
         ((*RANDOM, "-o", "out.jpg"), "would undo the attack; write a .png"),
         ((*RANDOM, "-o", "absent/out.png"), "there is no folder absent"),
-        ((*RANDOM, "--device", "gpu"), "unknown device 'gpu'"),
+        (("--network", "squeezenet", "--device", "gpu"), "unknown device 'gpu'"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_on_stdout(
@@ -271,6 +272,7 @@ def test_outputs_that_would_replace_sources_are_refused(picture: Path, folder: P
 SAMPLE = Path(__file__).parents[2] / ".." / "shared" / "images" / "imagenet_sample"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="needs the folder ../shared")
 @pytest.mark.skipif(
     any(find_default(n) is None for n in ("resnet18-bmxnet-fp1", "squeezenet")),

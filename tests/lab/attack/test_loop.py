@@ -20,8 +20,10 @@ def answer(classifier: Classifier, picture: Tensor) -> int:
     return int(classifier.logits(picture)[0].argmax())
 
 
-@pytest.mark.parametrize("name", ["one_bit", "floating"])
-@pytest.mark.parametrize(("norm", "epsilon"), [("linf", 40 / 255), ("l2", 25.0)])
+@pytest.mark.parametrize(
+    ("name", "norm", "epsilon"),
+    [("one_bit", "linf", 40 / 255), ("floating", "linf", 40 / 255), ("floating", "l2", 25.0)],
+)
 @pytest.mark.parametrize("targeted", [False, True])
 def test_it_succeeds_within_its_budget(
     name: str,
