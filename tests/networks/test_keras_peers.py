@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import bitbrush
 from bitbrush.errors import InputError
 from bitbrush.layers import Pool2d
 from bitbrush.networks import inception, resnet_v2
@@ -202,3 +203,9 @@ def test_pooling_reaches_the_pools_that_halve(name: str) -> None:
         pool.kind for pool in network.modules() if isinstance(pool, Pool2d) and pool.stride == 2
     }
     assert kinds == {"max"}
+
+
+def test_inception_paints_though_its_smallest_pictures_have_maps_of_one_cell() -> None:
+    content, style = torch.rand(2, 3, 112, 112)
+    options = {"network": "inception-v3", "weights": "none", "size": 112, "steps": 1}
+    assert bitbrush.paint(content, style, **options).image.shape == (1, 3, 112, 112)

@@ -55,7 +55,9 @@ class Footprint:
 
 def footprint(job: Job) -> Footprint:
     """Measured by running network and losses once on each of two small pictures."""
-    smallest = max((job.network.taps[tap].smallest for tap in job.taps()), default=1)
+    # A stride more than the smallest, for two positions at least, which statistics need.
+    known = [job.network.taps[tap] for tap in job.taps()]
+    smallest = max((tap.smallest + tap.stride for tap in known), default=1)
     trials = PACKED_TRIALS if job.network.engine == "packed" else TRIALS
     sides = [max(side, side // trials[0] * smallest) for side in trials]
     small, large = (_trial(job, side) for side in sides)
