@@ -125,19 +125,8 @@ def test_a_lesson_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert (folder / "report.html").exists() and (folder / "results.parquet").exists()
     assert "1 of 1 paintings" in result.stdout
-    again = CliRunner().invoke(
-        app,
-        [
-            "lab",
-            "tv",
-            "--content",
-            str(pictures / "content"),
-            "--style",
-            "waves",
-            "-o",
-            str(folder),
-        ],
-    )
+    words = ["lab", "tv", "--content", str(pictures / "content"), "--style", "waves"]
+    again = CliRunner().invoke(app, [*words, "--judge", "quickbrush", "-o", str(folder)])
     assert again.exit_code == 2 and "pooling" in again.stderr
     for bad in (["--size", "4000000"], ["--budget", "x"], ["--network", "nothing"]):
         failed = run(*bad)
