@@ -105,7 +105,8 @@ def finish(
         f"{request.threads} threads each",
         "time to paint them": f"{seconds / 60:.1f} minutes",
     }
-    write_report(report, lesson.title, lesson.question, rows, lesson.findings(request, rows), facts)
+    said = lesson.findings(request, rows) if findings is None else findings
+    write_report(report, lesson.title, lesson.question, rows, said, facts)
     return Outcome(report, table, rows, planned)
 
 

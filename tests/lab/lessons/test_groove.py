@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import bitbrush.cli.lab
+from bitbrush.cli.app import app
 from bitbrush.errors import InputError
 from bitbrush.lab.lessons import Request, groove
 from bitbrush.lab.plan import Cell, Sources, cells_once
@@ -104,3 +107,17 @@ def test_a_real_search(make_request: Make, tmp_path: Path) -> None:
     assert told == sorted(told) and told[-1] == 4
     assert {row.found["steps"] for row in found.rows} <= {1, 2, 3}
     assert all(row.distances is not None for row in found.rows)
+
+
+@pytest.mark.slow
+def test_the_report_says_what_the_search_found(pictures: Path, tmp_path: Path) -> None:
+    assert bitbrush.cli.lab
+    words = ["lab", "groove", "--content", str(pictures / "content")]
+    words += ["--style", str(pictures / "style"), "--network", "quickbrush-small"]
+    words += ["--size", "48", "--steps", "3", "--threads", "1", "--judge", "quickbrush"]
+    words += ["--budget", "4", "--unseen", "1", "-o", str(tmp_path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for part in ("From deliberately bad weights", "Proposals that no other beats", "All proposals"):
+        assert part in text
