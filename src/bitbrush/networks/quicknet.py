@@ -16,6 +16,7 @@ from torch.nn import functional
 from ..errors import InputError
 from ..layers import Conv2d, Pool2d, PoolKind, QuantConv2d
 from ..quantizers import Estimator, Sign
+from .gate import Gate
 from .keras import KerasAssembler, KerasLayers
 from .taps import Network, Tap
 
@@ -26,23 +27,6 @@ SQUEEZE = 16
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
-
-
-class Gate(nn.Module):
-    """A factor in (0, 1) for each channel, from the mean of each (squeeze and excitation).
-
-    Source: Hu et al. 2018; both dense layers without bias, a squeeze of 16.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.reduce = nn.Linear(channels_in, channels_in // SQUEEZE, bias=False)
-        self.expand = nn.Linear(channels_in // SQUEEZE, channels_out, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C_in, H, W]; returns [N, C_out, 1, 1]."""
-        squeezed = functional.relu(self.reduce(x.mean((2, 3))))
-        return torch.sigmoid(self.expand(squeezed))[:, :, None, None]
 
 
 class ConvBlock(nn.Module):
@@ -61,7 +45,7 @@ class ConvBlock(nn.Module):
             clip=CLIP,
         )
         self.norm = _norm(channels_out)
-        self.gate = Gate(channels_in, channels_out) if gated else None
+        self.gate = Gate(channels_in, channels_out, SQUEEZE) if gated else None
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(functional.relu(self.conv(x)))

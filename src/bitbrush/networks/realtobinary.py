@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..layers import Conv2d, Pool2d, PoolKind, QuantConv2d
 from ..quantizers import Estimator, Sign
+from .gate import Gate
 from .keras import KerasAssembler, KerasLayers
 from .taps import Network, Tap
 
@@ -37,20 +37,6 @@ class PReLU(nn.PReLU):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x) - self.weight.view(-1, 1, 1) * functional.relu(-x)
-
-
-class Gate(nn.Module):
-    """A factor in (0, 1) for each channel, from the mean of each; a squeeze of 8, no biases."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.reduce = nn.Linear(channels_in, channels_in // SQUEEZE, bias=False)
-        self.expand = nn.Linear(channels_in // SQUEEZE, channels_out, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C_in, H, W]; returns [N, C_out, 1, 1]."""
-        squeezed = functional.relu(self.reduce(x.mean((2, 3))))
-        return torch.sigmoid(self.expand(squeezed))[:, :, None, None]
 
 
 class Shortcut(nn.Module):
@@ -83,7 +69,7 @@ class Half(nn.Module):
             kernel_quantizer=Sign(Estimator("ste", CLIP)),
             clip=CLIP,
         )
-        self.gate = Gate(channels_in, channels_out)
+        self.gate = Gate(channels_in, channels_out, SQUEEZE)
         self.activation = PReLU(channels_out)
         self.shortcut = Shortcut(channels_in, channels_out) if halves else None
 
