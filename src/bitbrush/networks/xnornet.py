@@ -9,8 +9,9 @@ from torch.nn import functional
 
 from ..layers import Conv2d, Padding, Pool2d, PoolKind, QuantConv2d
 from ..quantizers import Estimator, Sign, XnorScale
+from .alexnet import TAPS
 from .keras import KerasAssembler, KerasLayers, unscaled
-from .taps import Network, Tap
+from .taps import Network
 
 WIDTHS = (96, 256, 384, 384, 256, 4096, 4096)
 CLIP = 1.0
@@ -53,16 +54,7 @@ class XnorNet(Network):
         classes: int = 1000,
         pooling: PoolKind = "max",
     ) -> None:
-        # 3x3 pools without border want three cells: ceil(n / 4) >= 3, then 7, then 15.
-        taps = {
-            "stem": Tap(stride=8, smallest=9),
-            "stage1.block1": Tap(stride=16, smallest=25),
-            "stage1.block2": Tap(stride=16, smallest=25),
-            "stage1.block3": Tap(stride=16, smallest=25),
-            "stage2.block1": Tap(stride=32, smallest=57),
-            "logits": Tap(stride=0, smallest=224, size=224),
-        }
-        super().__init__(name, taps)
+        super().__init__(name, TAPS)
         stem, first, second, third, fourth, fifth, sixth = widths
         self.pool = Pool2d(3, 2, "valid", pooling)
         self.conv1 = Conv2d(3, stem, 11, 4)
