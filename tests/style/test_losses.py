@@ -40,6 +40,15 @@ def test_roughness_of_stripes() -> None:
     assert float(SmoothnessTerm(1.0, 0.5).distance(stripes, RANDOM)) == 2
 
 
+def test_gradient_of_roughness_is_autograds() -> None:
+    image = torch.rand(1, 3, 5, 7, generator=RANDOM).double().requires_grad_(True)
+    assert torch.autograd.gradcheck(roughness, image)
+    rows, columns = image.diff(dim=2).square().mean(), image.diff(dim=3).square().mean()
+    (expected,) = torch.autograd.grad(rows + columns, image)
+    (found,) = torch.autograd.grad(3 * roughness(image), image)
+    assert torch.allclose(found, 3 * expected, rtol=1e-12)
+
+
 def test_terms_of_one_name_are_added_up_with_their_weights() -> None:
     style = StyleTarget(FEATURES)
     terms = [

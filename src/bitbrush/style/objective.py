@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..engine.buffers import arena
 from ..networks.taps import Network
-from .allocator import return_freed_memory
+from .allocator import return_freed_memory, trim
 from .job import Job
 from .losses import IMAGE, ContentTerm, Term, evaluate, grouped, summed
 from .scales import Scale
@@ -116,6 +116,8 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
     arena.clear()
     if tiles:
         return_freed_memory()
+    else:
+        trim()
     terms = job.style_terms(scale)
     weights = {tap: settings.content_weight * share for tap, share in job.content_taps().items()}
     noise = settings.noise or 0.0

@@ -28,11 +28,13 @@ class _SortedRows(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         bits = x.contiguous().numpy().view(np.int32)
         # Whole numbers in the order of the floats: of negative ones the other bits count down.
-        keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64) << 32
+        keys = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).astype(np.int64)
         # With the place below, sorting them alone tells where each value came from.
+        keys <<= 32
         keys |= np.arange(x.shape[1])
         keys.sort(axis=1)
-        order = torch.from_numpy(keys & 0xFFFFFFFF)
+        keys &= 0xFFFFFFFF
+        order = torch.from_numpy(keys)
         ctx.save_for_backward(order)
         return x.gather(1, order)
 
