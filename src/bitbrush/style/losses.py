@@ -145,7 +145,7 @@ class _MeanSquaredError(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, target: Tensor) -> Tensor:
         ctx.save_for_backward(features, target)
         # Band by band: what lies between would be as large as the map.
-        bands = zip(features.split(BAND, 2), target.split(BAND, 2), strict=True)
+        bands = zip(torch.split(features, BAND, 2), torch.split(target, BAND, 2), strict=True)
         squares = [(ours - theirs).square_().sum() for ours, theirs in bands]
         return torch.stack(squares).sum() / features.numel()
 
