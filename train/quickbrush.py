@@ -23,7 +23,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -68,14 +67,6 @@ def targets(student: QuickBrush, teachers: Sequence[Network]) -> list[Target]:
     return pairs
 
 
-class Control(StrEnum):
-    """Networks that are trained to be compared with."""
-
-    NONE = "none"
-    FLOAT = "float"
-    RANDOM_SIGNS = "random-signs"
-
-
 def _numbers(text: str | None) -> list[int] | None:
     try:
         return None if text is None else [int(part) for part in text.split(",")]
@@ -84,7 +75,7 @@ def _numbers(text: str | None) -> list[int] | None:
 
 
 def built(
-    name: str, stem: int | None, widths: str | None, blocks: str | None, control: Control
+    name: str, stem: int | None, widths: str | None, blocks: str | None, random_signs: bool
 ) -> QuickBrush:
     """The network of that name, with other numbers where they are given."""
     network = network_spec(name).build()
@@ -95,9 +86,9 @@ def built(
         stem=network.stem.out_channels if stem is None else stem,
         widths=_numbers(widths) or [each.conv.out_channels for each in network.transitions],
         blocks=_numbers(blocks) or [len(stage) for stage in network.stages],
-        one_bit=control is not Control.FLOAT,
+        one_bit=network.one_bit,
     )
-    if control is Control.RANDOM_SIGNS:
+    if random_signs:
         for layer in student.modules():
             if isinstance(layer, QuantConv2d):
                 layer.weight.requires_grad_(False)
@@ -121,9 +112,9 @@ def main(
     stem: Annotated[int | None, typer.Option(help="Channels of the stem, if not its own.")] = None,
     widths: Annotated[str | None, typer.Option(help="N,…: channels of each stage.")] = None,
     blocks: Annotated[str | None, typer.Option(help="N,…: blocks of each stage.")] = None,
-    control: Annotated[
-        Control, typer.Option(help="What to do without: bits, or the training of the signs.")
-    ] = Control.NONE,
+    random_signs: Annotated[
+        bool, typer.Option("--random-signs", help="A control: leave the one-bit weights as drawn.")
+    ] = False,
     pictures: Annotated[int, typer.Option(help="Pictures to see in all.")] = Recipe.pictures,
     seed: Annotated[int, typer.Option(help="Seed of weights and crops.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -131,7 +122,7 @@ def main(
     """Train quickbrush, or continue."""
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    student = built(network, stem, widths, blocks, control)
+    student = built(network, stem, widths, blocks, random_signs)
     student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teachers = [
         load_network(name, device=device).to(memory_format=torch.channels_last) for name in teacher

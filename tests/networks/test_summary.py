@@ -162,3 +162,10 @@ def test_vgg_counts_what_torchvision_publishes() -> None:
 def test_a_size_the_network_does_not_have() -> None:
     with pytest.raises(InputError, match="224x224"):
         on_meta("dorefanet", 256)
+
+
+def test_the_float_twin_has_all_that_quickbrush_has_but_bits() -> None:
+    ours, twin = on_meta("quickbrush"), on_meta("quickbrush-float")
+    assert twin.one_bit_share == 0 and ours.one_bit_share > 0.9
+    assert [layer.output for layer in twin.layers] == [layer.output for layer in ours.layers]
+    assert network_spec("quickbrush-float").build().taps == network_spec("quickbrush").build().taps

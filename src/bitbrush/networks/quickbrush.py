@@ -79,7 +79,7 @@ class QuickBrush(Network):
         stem: channels of the stem.
         widths: channels of each stage, multiples of 64.
         blocks: residual blocks of each stage, at least one.
-        one_bit: see `Block`.
+        one_bit: see `Block`; also an attribute.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class QuickBrush(Network):
                 reach += KERNEL // 2 * 2**stage
                 taps[f"stage{stage}.block{block}"] = Tap(stride=2**stage, reach=reach)
         super().__init__(name, taps)
+        self.one_bit = one_bit
         # relu before the batch norm: the tap is then an affine map of a rectified convolution,
         # in which VGG's own first layer is nearly linear.
         self.stem = nn.Conv2d(3, stem, KERNEL, padding=KERNEL // 2, padding_mode="replicate")
@@ -132,3 +133,8 @@ class QuickBrush(Network):
 def quickbrush_small() -> QuickBrush:
     """For phones: a quarter of the bytes."""
     return QuickBrush("quickbrush-small", stem=16, widths=(64, 64, 64, 128), blocks=(1, 3, 3, 3))
+
+
+def quickbrush_float() -> QuickBrush:
+    """The same without bits: what one bit costs is told by comparing with it."""
+    return QuickBrush("quickbrush-float", one_bit=False)

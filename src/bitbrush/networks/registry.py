@@ -85,6 +85,7 @@ NETWORKS: dict[str, NetworkSpec] = {
     for spec in (
         NetworkSpec("quickbrush", "one-bit", "quickbrush", "QuickBrush"),
         NetworkSpec("quickbrush-small", "one-bit", "quickbrush", "quickbrush_small"),
+        NetworkSpec("quickbrush-float", "float", "quickbrush", "quickbrush_float"),
         NetworkSpec("quicknet", "one-bit", "quicknet", "quicknet", True, _KERAS, 58.6, 81.0),
         NetworkSpec(
             "quicknet-large", "one-bit", "quicknet", "quicknet_large", True, _KERAS, 62.7, 84.0

@@ -49,12 +49,14 @@ _ALEXNET = PaintDefaults(
 _INCEPTION = PaintDefaults(
     "stage2.block2", "stem,stage1.block1,stage2.block2,stage3.block2,stage4.block2"
 )
+_QUICKBRUSH = PaintDefaults(
+    "stage1.block2,stage2.block3",
+    "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
+    noise=0.02,
+)
 DEFAULTS: dict[str, PaintDefaults] = {
-    "quickbrush": PaintDefaults(
-        "stage1.block2,stage2.block3",
-        "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
-        noise=0.02,
-    ),
+    "quickbrush": _QUICKBRUSH,
+    "quickbrush-float": _QUICKBRUSH,
     "quickbrush-small": PaintDefaults(
         "stage1.block1,stage2.block3",
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
