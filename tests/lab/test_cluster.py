@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bitbrush.errors import InputError
-from bitbrush.lab import cluster
+from bitbrush.lab import cluster, making, painters
+from bitbrush.lab.elsewhere import Files, done_elsewhere
 from bitbrush.lab.lessons import Request
-from bitbrush.lab.plan import Cell
+from bitbrush.lab.plan import Cell, Sources
 from bitbrush.lab.runner import Laboratory
 
 JUDGE = "quickbrush"
 Make = Callable[..., Request]
+
+
+def silent(done: float, note: str) -> None: ...
 
 
 def cells_of(request: Request, count: int) -> list[Cell]:
@@ -30,20 +36,52 @@ def cells_of(request: Request, count: int) -> list[Cell]:
     ]
 
 
+def anywhere(
+    monkeypatch: pytest.MonkeyPatch, cell: Cell, picture: Path, known: painters.Found | None
+) -> painters.Brought:
+    """As on a node: its files are sent, and nothing else is there."""
+    sources = [cell.sources.content, Path(cell.sources.style)]
+    lasting = [Path("sent") / path.name for path in sources]
+    contents = [path.read_bytes() for path in sources]
+    sent = dataclasses.replace(cell, sources=Sources(lasting[0], str(lasting[1])))
+    work = partial(painters.painted_anywhere, sent, JUDGE, picture, known)
+    passing = [(picture, picture.read_bytes())] if known else []
+    monkeypatch.setenv("BITBRUSH_WEIGHTS", "")
+    brought: painters.Brought = done_elsewhere(work, lasting, passing, [], *contents)
+    return brought
+
+
 def test_a_node_needs_nothing_but_what_travels(
     make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cell,) = cells_of(make_request("quickbrush-small"), 1)
-    (row,) = Laboratory(tmp_path, JUDGE).rows([cell], lambda done, note: None)
-    sources = cell.sources
-    contents = [sources.content.read_bytes(), Path(sources.style).read_bytes()]
-    names = [sources.content.name, Path(sources.style).name]
-    monkeypatch.setenv("BITBRUSH_WEIGHTS", "")
+    (row,) = Laboratory(tmp_path, JUDGE).rows([cell], silent)
     monkeypatch.chdir(tmp_path)
-    elsewhere = Cell(type(sources)(Path("nowhere.png"), "nowhere.png"), cell.settings)
-    picture, found = cluster.painted_anywhere(elsewhere, JUDGE, names, [], *contents)
+    picture, found = anywhere(monkeypatch, cell, tmp_path / row.file, None)
     assert picture == (tmp_path / row.file).read_bytes()
     assert found["style_distance"] == row.found["style_distance"]
+
+
+def test_a_node_judges_what_is_painted_already(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cell,) = cells_of(make_request("quickbrush-small"), 1)
+    (plain,) = Laboratory(tmp_path / "plain", None).rows([cell], silent)
+    (judged,) = Laboratory(tmp_path / "judged", JUDGE).rows([cell], silent)
+    monkeypatch.setattr(making, "_painted", lambda *a: pytest.fail("painted again"))
+    picture, found = anywhere(monkeypatch, cell, tmp_path / "plain" / plain.file, plain.found)
+    assert picture is None and found["seconds"] == plain.found["seconds"]
+    assert found["style_distance"] == judged.found["style_distance"]
+
+
+def test_what_cannot_be_done_elsewhere_is_said_as_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BITBRUSH_WEIGHTS", "")
+
+    def work(files: Files) -> None:
+        raise InputError(f"cannot read {files[Path('sent/one.png')]}: it is torn")
+
+    with pytest.raises(InputError, match=r"^cannot read sent/one.png: it is torn$"):
+        done_elsewhere(work, [], [(Path("sent/one.png"), b"torn")], [])
 
 
 def test_bad_addresses_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +99,7 @@ def test_a_node_is_killed_in_the_middle(
     from ray.cluster_utils import Cluster
 
     cells = cells_of(make_request("quickbrush-small", pairs=2), 4)
-    alone = Laboratory(tmp_path / "alone", JUDGE).rows(cells, lambda done, note: None)
+    alone = Laboratory(tmp_path / "alone", JUDGE).rows(cells, silent)
     # The head plans only, so that the nodes do the painting.
     nodes = Cluster(
         initialize_head=True,
@@ -70,18 +108,18 @@ def test_a_node_is_killed_in_the_middle(
     lost = nodes.add_node(num_cpus=1)
     nodes.add_node(num_cpus=1)
     kept: list[str] = []
-    keep = cluster.Painters._keep
+    keep = painters.Painters._keep
 
-    def noted(self: cluster.Painters, cell: Cell, picture: bytes | None, result: object) -> None:
-        kept.append(cell.key)
+    def noted(self: painters.Painters, task: Cell, brought: painters.Brought) -> painters.Found:
+        kept.append(task.key)
         if len(kept) == 2:
             nodes.remove_node(lost, allow_graceful=False)
-        keep(self, cell, picture, result)  # type: ignore[arg-type]
+        return keep(self, task, brought)
 
-    monkeypatch.setattr(cluster.Painters, "_keep", noted)
+    monkeypatch.setattr(painters.Painters, "_keep", noted)
     try:
         laboratory = Laboratory(tmp_path / "many", JUDGE, ray=nodes.address, threads=1)
-        together = laboratory.rows(cells, lambda done, note: None)
+        together = laboratory.rows(cells, silent)
     finally:
         nodes.shutdown()
     assert sorted(kept) == sorted(cell.key for cell in cells)  # nothing lost, nothing twice

@@ -1,34 +1,32 @@
-"""Painting on a cluster of machines. Ray plans, retries and carries; what is kept is kept here.
+"""Work on a cluster of machines. Ray plans, retries and carries; what is kept is kept here.
 
-A node needs bitbrush and nothing else: pictures and weights travel with the work. A painting whose
-node is lost is begun again on another one; it is recorded once, under its key.
+A node needs bitbrush and nothing else: pictures and weights travel with the work. Work whose node
+is lost is begun again on another one, and comes back once.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
+import hashlib
 import logging
 import os
-import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from ..errors import InputError
-from ..images.files import write_atomically
+from ..images.files import read_bytes
 from ..weights.loading import find_default
-from .crew import Finished
-from .making import files_of, make
-from .plan import Cell, Sources
+from .crew import Result, Task
+from .elsewhere import Work, done_elsewhere
 
 LOCAL = "local"
 """The address of a cluster that is started here, on 127.0.0.1 alone."""
 
 TRIES = 5
-"""Times that a painting is begun anew when its node is lost."""
+"""Times that work is begun anew when its node is lost."""
 
 
 def check_ray() -> None:
@@ -46,16 +44,15 @@ def check_ray() -> None:
 
 
 @contextmanager
-def cluster(
-    address: str, workers: int, threads: int, folder: Path, judge: str | None
-) -> Iterator[Painters]:
-    """Painters on a cluster, until the context ends.
+def connected(address: str, workers: int, threads: int) -> Iterator[int]:
+    """A cluster, until the context ends.
 
     Args:
         address: of its head, as host:port; or LOCAL.
-        workers: paintings at a time on LOCAL; a cluster paints as many as it has cores for.
-        threads: CPU threads of a painting.
-        folder, judge: of the laboratory.
+        workers: tasks at a time on LOCAL; a cluster takes as many as it has cores for.
+        threads: CPU threads of a task.
+    Yields:
+        how many tasks it works on at a time.
     Raises:
         InputError: Ray is missing, or there is no cluster at that address.
     """
@@ -81,121 +78,100 @@ def cluster(
     try:
         cores = ray.cluster_resources().get("CPU", 0)
         if cores < threads:
-            raise InputError(f"the cluster has {cores:.0f} cores, too few for {threads} --threads")
-        yield Painters(int(cores // threads), threads, folder, judge)
+            raise InputError(f"the cluster has {cores:.0f} cores, too few for {threads} threads")
+        yield int(cores // threads)
     finally:
         ray.shutdown()
 
 
-class Painters:
-    """The crew of a cluster.
+@dataclass(frozen=True)
+class Errand:
+    """A piece of work for any machine.
 
-    Args:
-        size: paintings at a time.
+    Attributes:
+        name: for messages.
+        work: what is done there; it is pickled.
+        lasting: files it needs, as others do; each content travels to a node once.
+        passing: files that it alone needs.
+        networks: whose weights it needs.
     """
 
-    def __init__(self, size: int, threads: int, folder: Path, judge: str | None) -> None:
+    name: str
+    work: Work
+    lasting: Sequence[Path]
+    passing: Sequence[Path]
+    networks: Sequence[str]
+
+
+class Hands(ABC, Generic[Task, Result]):
+    """A crew of a cluster.
+
+    Args:
+        size: tasks at a time.
+        threads: CPU threads of each.
+    """
+
+    def __init__(self, size: int, threads: int) -> None:
         import ray
 
         self.size = size
-        self._folder, self._judge = folder, judge
-        self._paint = ray.remote(num_cpus=threads, max_retries=TRIES)(painted_anywhere)
-        self._running: dict[Any, Cell] = {}
+        self._work = ray.remote(num_cpus=threads, max_retries=TRIES)(done_elsewhere)
+        self._running: dict[Any, tuple[Task, str]] = {}
         self._sent: dict[Path, Any] = {}
+        self._stored: dict[bytes, Any] = {}
 
-    def begin(self, cell: Cell) -> None:
-        sources = cell.sources
-        files = [sources.content]
-        files += [Path(sources.style)] if Path(sources.style).is_file() else []
-        named = [cell.settings["network"], *([self._judge] if self._judge else [])]
+    @abstractmethod
+    def _errand(self, task: Task) -> Errand:
+        """What a task means for another machine."""
+
+    @abstractmethod
+    def _keep(self, task: Task, brought: Any) -> Result:
+        """Keeps on this machine what the errand's work returned."""
+
+    def begin(self, task: Task) -> None:
+        errand = self._errand(task)
         weights = {}
-        for name in named:
-            info = find_default(name)
+        for network in errand.networks:
+            info = find_default(network)
             if info is not None and info.path is not None:
-                weights[name] = info.path
-        task = self._paint.remote(
-            cell,
-            self._judge,
-            [path.name for path in files],
-            [(name, path.name) for name, path in weights.items()],
-            *[self._carried(path) for path in [*files, *weights.values()]],
+                weights[network] = info.path
+        begun = self._work.remote(
+            errand.work,
+            errand.lasting,
+            [(path, read_bytes(path)) for path in errand.passing],
+            [(network, path.name) for network, path in weights.items()],
+            *[self._carried(path) for path in [*errand.lasting, *weights.values()]],
         )
-        self._running[task] = cell
+        self._running[begun] = task, errand.name
 
     def _carried(self, path: Path) -> Any:
-        """A file among the cluster's objects, each of which travels to a node once."""
+        """A file among the cluster's objects, where each content is once."""
         import ray
 
         if path not in self._sent:
-            self._sent[path] = ray.put(path.read_bytes())
+            content = read_bytes(path)
+            mark = hashlib.sha256(content).digest()
+            if mark not in self._stored:
+                self._stored[mark] = ray.put(content)
+            self._sent[path] = self._stored[mark]
         return self._sent[path]
 
-    def finished(self, seconds: float) -> Finished:
+    def finished(self, seconds: float) -> list[tuple[Task, Result]]:
         import ray
 
         done, _ = ray.wait(list(self._running), num_returns=1, timeout=seconds)
-        found: Finished = []
-        for task in done:
-            cell = self._running.pop(task)
+        found = []
+        for each in done:
+            task, name = self._running.pop(each)
             try:
-                picture, result = ray.get(task)
+                brought = ray.get(each)
             except ray.exceptions.RayTaskError as error:
-                raise InputError(f"{cell.sources.name}: {error.cause}") from error
+                if isinstance(error.cause, InputError):
+                    raise error.cause from None
+                raise InputError(f"{name}: {error.cause}") from error
             except ray.exceptions.RayError as error:
                 raise InputError(
-                    f"the cluster lost {cell.sources.name} {TRIES} times; run the same command "
-                    "again to go on"
+                    f"the cluster lost {name} {TRIES} times; run the same command again"
                 ) from error
-            self._keep(cell, picture, result)
-            found.append((cell, result))
+            found.append((task, self._keep(task, brought)))
         return found
-
-    def _keep(self, cell: Cell, picture: bytes | None, result: dict[str, Any]) -> None:
-        path, told = files_of(self._folder, cell)
-        if picture is not None:
-            write_atomically(path, picture)
-        write_atomically(told, json.dumps(result, indent=1).encode())
-
-
-def painted_anywhere(
-    cell: Cell,
-    judge: str | None,
-    names: Sequence[str],
-    weights: Sequence[tuple[str, str]],
-    *contents: bytes,
-) -> tuple[bytes | None, dict[str, Any]]:
-    """Paints and judges a cell on whichever machine this runs.
-
-    Args:
-        names: of the content's file, and of the style's if it is one.
-        weights: networks and the names of their files.
-        contents: of those files, in that order.
-    Returns:
-        the picture's PNG file, if it came out, and what was found of it.
-    """
-    placed = [_placed(name, content) for name, content in zip(names, contents, strict=False)]
-    files = zip(weights, contents[len(names) :], strict=True)
-    os.environ["BITBRUSH_WEIGHTS"] = ",".join(
-        f"{network}={_placed(name, content)}" for (network, name), content in files
-    )
-    style = str(placed[1]) if len(placed) > 1 else cell.sources.style
-    here = dataclasses.replace(cell, sources=Sources(placed[0], style))
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "paintings").mkdir()
-        result = make(here, Path(folder), judge)
-        picture, _ = files_of(Path(folder), here)
-        return (picture.read_bytes() if picture.exists() else None), result
-
-
-@cache
-def _own_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="bitbrush-"))
-
-
-@cache
-def _placed(name: str, content: bytes) -> Path:
-    """The file on this machine, under its own name, which pictures tell of."""
-    folder = Path(tempfile.mkdtemp(dir=_own_folder()))
-    path = folder / name
-    path.write_bytes(content)
-    return path

@@ -1,81 +1,108 @@
-"""Who paints the cells of a plan, if it is not this process alone."""
+"""Who does the pieces of a plan, if it is not this process alone."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Generic, Protocol, TypeVar
 
 from ..errors import InputError
-from .making import make
-from .plan import Cell
 
-Finished = list[tuple[Cell, dict[str, Any]]]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+LISTEN = 0.5
+"""Seconds between two looks at whether somebody wants to stop, while others work."""
 
 
-class Crew(Protocol):
-    """Several painters.
+class Crew(Protocol[Task, Result]):
+    """Several workers.
 
     Attributes:
-        size: cells that they paint at a time.
+        size: tasks that they work on at a time.
     """
 
     size: int
 
-    def begin(self, cell: Cell) -> None:
-        """Hands a cell to whoever is free."""
+    def begin(self, task: Task) -> None:
+        """Hands a task to whoever is free."""
 
-    def finished(self, seconds: float) -> Finished:
-        """Cells that have been finished and kept since the last call, waiting so long for one.
+    def finished(self, seconds: float) -> list[tuple[Task, Result]]:
+        """Tasks that have been finished since the last call, waiting so long for one.
 
         Raises:
-            InputError: one cannot be painted, or a painter was lost for good.
+            InputError: one cannot be done, or a worker was lost for good.
         """
 
 
-class Processes:
+def carried_out(
+    crew: Crew[Task, Result], tasks: Iterable[Task]
+) -> Iterator[list[tuple[Task, Result]]]:
+    """Lets a crew do all tasks, each once.
+
+    Args:
+        tasks: of which the next is asked for only when there is somebody to begin it.
+    Yields:
+        what was finished, in no order; nothing from time to time, so that whoever iterates can
+        stop.
+    """
+    waiting = iter(tasks)
+    left, running = True, 0
+    while left or running:
+        while left and running < crew.size:
+            try:
+                crew.begin(next(waiting))
+            except StopIteration:
+                left = False
+            else:
+                running += 1
+        if running:
+            finished = crew.finished(LISTEN)
+            running -= len(finished)
+            yield finished
+
+
+class Processes(Generic[Task, Result]):
     """Processes of this machine.
 
     Args:
         pool: of them.
-        folder: of the laboratory.
-        judge: name of the judge, or None.
+        work: what is done with a task; it is pickled.
     """
 
     def __init__(
-        self, pool: ProcessPoolExecutor, size: int, folder: Path, judge: str | None
+        self, pool: ProcessPoolExecutor, size: int, work: Callable[[Task], Result]
     ) -> None:
         self.size = size
-        self._pool, self._folder, self._judge = pool, folder, judge
-        self._running: dict[Future[dict[str, Any]], Cell] = {}
+        self._pool, self._work = pool, work
+        self._running: dict[Future[Result], Task] = {}
 
-    def begin(self, cell: Cell) -> None:
-        self._running[self._pool.submit(make, cell, self._folder, self._judge)] = cell
+    def begin(self, task: Task) -> None:
+        self._running[self._pool.submit(self._work, task)] = task
 
-    def finished(self, seconds: float) -> Finished:
+    def finished(self, seconds: float) -> list[tuple[Task, Result]]:
         done, _ = wait(self._running, seconds, FIRST_COMPLETED)
         try:
             return [(self._running.pop(future), future.result()) for future in done]
         except BrokenProcessPool:
             raise InputError(
-                "a process that painted was killed, perhaps for want of memory; "
-                "run the same command with fewer --workers to go on"
+                "a process was killed, perhaps for want of memory; "
+                "run the same command again with fewer --workers"
             ) from None
 
 
 @contextmanager
-def processes(workers: int, folder: Path, judge: str | None) -> Iterator[Processes]:
+def processes(workers: int, work: Callable[[Task], Result]) -> Iterator[Processes[Task, Result]]:
     """So many processes, which end with the context."""
     # Forked ones would inherit torch's threads, which do not live on in them.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals)
     try:
-        yield Processes(pool, workers, folder, judge)
+        yield Processes(pool, workers, work)
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():

@@ -11,21 +11,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..style.paint import Session
 from .budget import Budget
-from .crew import Crew, processes
+from .crew import Crew, carried_out, processes
 from .making import held, judge_named, make
 from .plan import Cell, cells_once
 from .rows import Row
 
 Advance = Callable[[float, str], None]
 """Told how many paintings are done, with a part of the one at work, and a remark."""
-
-LISTEN = 0.5
-"""Seconds between two looks at whether somebody wants to stop, while others paint."""
 
 
 @dataclass
@@ -94,15 +92,20 @@ class Laboratory:
         elapsed = time.monotonic() - self._started
         return done < self.budget.paintings and elapsed < self.budget.seconds
 
+    def _affordable(self, cells: Sequence[Cell], done: int) -> Iterator[Cell]:
+        """Those that the budget allows, each asked for when somebody can begin it."""
+        for begun, cell in enumerate(cells, done):
+            if not self._within_budget(begun):
+                return
+            yield cell
+
     def _made(
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
         if self.workers > 1 or self.ray is not None:
             yield from self._made_by_many(cells, done, advance)
             return
-        for cell in cells:
-            if not self._within_budget(done):
-                break
+        for cell in self._affordable(cells, done):
 
             def note(share: float, cell: Cell = cell, done: int = done) -> None:
                 advance(done + share, _title(cell))
@@ -115,30 +118,20 @@ class Laboratory:
     def _made_by_many(
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        left = list(reversed(cells))
-        running = 0
         with self._crew() as crew:
-            while left or running:
-                while left and running < crew.size:
-                    if not self._within_budget(done + running):
-                        left.clear()
-                        break
-                    crew.begin(left.pop())
-                    running += 1
-                finished = crew.finished(LISTEN)
+            for finished in carried_out(crew, self._affordable(cells, done)):
                 advance(done, "")
                 for cell, result in finished:
-                    running -= 1
                     done += 1
                     advance(done, _title(cell))
                     yield cell, result
 
-    def _crew(self) -> AbstractContextManager[Crew]:
+    def _crew(self) -> AbstractContextManager[Crew[Cell, dict[str, Any]]]:
         if self.ray is not None:
-            from .cluster import cluster
+            from .painters import painters
 
-            return cluster(self.ray, self.workers, self.threads, self.folder, self.judge)
-        return processes(self.workers, self.folder, self.judge)
+            return painters(self.ray, self.workers, self.threads, self.folder, self.judge)
+        return processes(self.workers, partial(make, folder=self.folder, judge=self.judge))
 
 
 def _title(cell: Cell) -> str:
