@@ -16,7 +16,8 @@ import bitbrush.cli.evaluate
 from bitbrush.cli.app import app
 from bitbrush.errors import InputError
 from bitbrush.images import read_image
-from bitbrush.lab.evaluate import evaluate, made_from
+from bitbrush.lab.evaluate import Made, evaluate, made_from
+from bitbrush.lab.judging import evaluations_by_many
 
 # Shipped with the package, so that no weights need be fetched.
 JUDGE = "quickbrush"
@@ -76,6 +77,46 @@ def test_a_folder_on_the_command_line(folder: Path, tmp_path: Path) -> None:
     assert "quickbrush" in plot.read_text()
     made = read_image(sheet)
     assert made.height > 2 * 256 and made.width > 3 * 256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crew", [["--workers", "2"], ["--ray", "local", "--workers", "2"]])
+def test_several_judge_as_one_does(folder: Path, crew: list[str]) -> None:
+    if "--ray" in crew:
+        pytest.importorskip("ray")
+    alone, together = (
+        run(folder / "paintings", *sources(folder), "--json", *more) for more in ([], crew)
+    )
+    assert together.exit_code == 0, together.output
+    one, many = (json.loads(each.stdout)["paintings"] for each in (alone, together))
+    assert [each["painting"] for each in many] == ["w0.05.png", "w0.5.png"]
+    for first, second in zip(one, many, strict=True):
+        for figures in ("distances", "artefacts"):
+            assert second.pop(figures) == pytest.approx(first.pop(figures), rel=1e-4)
+        assert first == second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ray", [None, "local"])
+def test_several_say_which_picture_is_no_good(
+    folder: Path, tmp_path: Path, ray: str | None
+) -> None:
+    if ray is not None:
+        pytest.importorskip("ray")
+    torn = tmp_path / "torn.png"
+    torn.write_bytes((folder / "paintings" / "w0.5.png").read_bytes()[:500])
+    content, style = (folder / "sources" / f"{name}.png" for name in ("content", "style"))
+    with pytest.raises(InputError) as alone:
+        evaluate(torn, content, style, JUDGE)
+    with pytest.raises(InputError) as together:
+        list(evaluations_by_many([Made(torn, content, style)], JUDGE, ray=ray))
+    assert str(torn) in str(alone.value) and str(together.value) == str(alone.value)
+
+
+def test_a_cluster_has_no_device_of_ours(folder: Path) -> None:
+    made = made_from(folder / "paintings", folder / "sources", "mosaic")
+    with pytest.raises(InputError, match="--device"):
+        list(evaluations_by_many(made, JUDGE, "cuda", ray="local"))
 
 
 def test_the_table(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .app import app
+from .crew_options import RayAddress, Workers
 from .engine_notes import prepare_engine
 from .networks import AsJson, make_table, show
 from .progress import progress
@@ -62,6 +63,8 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    workers: Workers = 1,
+    ray: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge paintings: style and content distance, and what should not be in them.
@@ -73,6 +76,7 @@ def evaluate(
     from ..images import check_output
     from ..lab.evaluate import evaluations, made_from
     from ..lab.judge import Judge
+    from ..lab.judging import evaluations_by_many
     from ..lab.plot import check_plot
 
     if plot is not None:
@@ -83,8 +87,13 @@ def evaluate(
     judging = Judge.load(judge, device)
     prepare_engine(judging.network)
     found = []
+    judgements = (
+        evaluations(made, judging)
+        if workers == 1 and ray is None
+        else evaluations_by_many(made, judge, device, workers, ray)
+    )
     with progress("judging", len(made)) as bar:
-        for done, each in enumerate(evaluations(made, judging), 1):
+        for done, each in enumerate(judgements, 1):
             found.append(each)
             bar.update(done, each.painting)
     if plot is not None:

@@ -13,6 +13,7 @@ import typer
 
 from ..errors import InputError
 from .app import app, options
+from .crew_options import RayAddress, Workers
 from .networks import AsJson
 from .progress import progress
 from .signals import Interruptions
@@ -51,17 +52,8 @@ Limit = Annotated[
     str | None,
     typer.Option("--budget", help="Paintings (200) or time (90m, 2h) beyond which none is begun."),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that paint at a time.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads of each painting; cores over workers.")
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        "--ray",
-        metavar="ADDRESS",
-        help="Paint on a Ray cluster, host:port, instead; 'local' starts one on 127.0.0.1.",
-    ),
 ]
 JudgeName = Annotated[
     str, typer.Option("--judge", help="The network that judges, or 'none' to do without.")

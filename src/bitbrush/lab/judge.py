@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
 
 import torch
@@ -76,6 +77,12 @@ class Judge:
     @torch.no_grad()
     def _features(self, picture: Tensor, taps: tuple[str, ...]) -> dict[str, Tensor]:
         return self.network(picture.to(self.network.mean.device), taps)  # type: ignore[no-any-return]
+
+
+@cache
+def judge_named(name: str, device: str = "cpu") -> Judge:
+    """As `Judge.load`, once in a process."""
+    return Judge.load(name, device)
 
 
 class Case:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ..process_memory import forget_peak, peak_resident
 from ..style.paint import Session, threads
 from ..style.sources import as_style
 from .artefacts import artefacts
-from .judge import Case, Judge
+from .judge import Case, judge_named
 from .plan import Cell, Sources
 
 CASES = 4
@@ -139,11 +138,6 @@ def _artefacts(painting: Tensor, style: Tensor) -> dict[str, float]:
         "chroma_noise": found.chroma_noise,
         "border": found.border,
     }
-
-
-@cache
-def judge_named(name: str) -> Judge:
-    return Judge.load(name)
 
 
 _cases: dict[tuple[str, Sources, int, int], Case] = {}

@@ -18,7 +18,8 @@ from typing import Any
 from ..style.paint import Session
 from .budget import Budget
 from .crew import Crew, carried_out, processes
-from .making import held, judge_named, make
+from .judge import judge_named
+from .making import held, make
 from .plan import Cell, cells_once
 from .rows import Row
 
