@@ -133,6 +133,25 @@ def test_a_lesson_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
         assert failed.exit_code == 2 and len(failed.stderr.strip().splitlines()) == 1, failed.stderr
 
 
+def test_a_gallery_has_contents_in_rows_and_styles_in_columns(
+    pictures: Path, tmp_path: Path
+) -> None:
+    assert bitbrush.cli.lab
+    words = ["lab", "gallery", "--content", str(pictures / "content"), "-o", str(tmp_path)]
+    words += ["--style", str(pictures / "style"), "--network", "quickbrush-small"]
+    words += ["--judge", "quickbrush", "--size", "48", "--steps", "2", "--threads", "1"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    # Four paintings, and each content and style once.
+    assert text.count("data:image/jpeg") == 8
+    heads = re.findall(r"<th scope=\"col\">(style\d)</th>", text)
+    rows = re.findall(r"<th scope=\"row\">(.*?)</th>", text)
+    assert heads == ["style0", "style1"] and rows == ["", "content0", "content1"]
+    for painting in (tmp_path / "paintings").glob("*.png"):
+        assert f"<td>paintings/{painting.name}</td>" in text
+
+
 def test_the_reports_figures_are_measured(make_request: Callable[..., Request]) -> None:
     from bitbrush.lab.lessons.compress import findings, measure
 

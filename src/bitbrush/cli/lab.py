@@ -186,6 +186,9 @@ lab.command("pooling")(
 lab.command("networks")(
     _command("networks", "All networks on the same pairs: pictures, speed, memory (lesson 6).")
 )
+lab.command("gallery")(
+    _command("gallery", "Every content in every style, by networks with their own settings.")
+)
 
 
 @lab.command()

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from bitbrush.lab.frontiers import REFERENCE
-from bitbrush.lab.lessons import Request, content_taps, networks, pooling, style_taps, taps_of, tv
+from bitbrush.lab.lessons import (
+    Request,
+    content_taps,
+    gallery,
+    networks,
+    pooling,
+    style_taps,
+    taps_of,
+    tv,
+)
 from bitbrush.lab.lessons.every import LESSONS
 from bitbrush.lab.plan import Cell, cells_once
 from bitbrush.lab.report import Verdict
@@ -108,6 +117,25 @@ def test_the_accident_is_a_labelled_point(make_request: Make) -> None:
     assert verdict(found.verdicts, "million").outcome == "refuted"
     # Text is drawn as paths, with what it says in a comment.
     assert all(b"accident" in figure.svg for figure in found.figures)
+
+
+def test_a_gallery_is_every_pair_by_every_network(make_request: Make) -> None:
+    request = make_request("quickbrush", "vgg19-16x", pairs=4)
+    cells = gallery.cells(request)
+    assert len(cells) == len({cell.key for cell in cells}) == 8
+    assert {(cell.row, cell.column) for cell in cells} == {
+        (f"content{c}", f"style{s}") for c in range(2) for s in range(2)
+    }
+    assert all(cell.settings == request.settings(cell.sheet) for cell in cells)
+
+    def slow(cell: Cell) -> dict[str, Any]:
+        return {"seconds": 2.0 if cell.row == "content1" else 1.0}
+
+    networks, paintings = gallery.findings(request, rows_of(cells, slow)).tables
+    place = paintings.header.index("s")
+    assert [row[place] for row in paintings.rows] == [1.0, 1.0, 2.0, 2.0] * 2
+    assert [row[:2] for row in networks.rows] == [["quickbrush", 4], ["vgg19-16x", 4]]
+    assert networks.rows[0][networks.header.index("s")] == 1.5
 
 
 def test_style_taps_has_no_content_and_no_colours(make_request: Make) -> None:

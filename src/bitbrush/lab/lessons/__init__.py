@@ -1,5 +1,7 @@
 """The lessons of the article "Style Transfer with Binarized Neural Networks", each an experiment.
 
+The gallery is none of them; it is planned and told like one.
+
 Source: McAteer and Prabhu 2020.
 """
 

@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...images import read_image
 from ...images.files import write_atomically
 from ...style.sources import as_style
-from ..plan import Sources
+from ..plan import Cell, Sources
 from ..rows import Row
 from .findings import Findings
 
@@ -122,16 +122,12 @@ def _figure(value: Any) -> str:
 
 
 def _sheets(rows: Sequence[Row], folder: Path) -> list[Sheet]:
-    sheets: dict[str, Sheet] = {}
-    shown: set[tuple[str, Sources]] = set()
+    cells: dict[str, list[Cell]] = {}
+    for row in rows:
+        cells.setdefault(row.cell.sheet, []).append(row.cell)
+    sheets = {title: _begun(title, own) for title, own in cells.items()}
     for row in rows:
         cell = row.cell
-        sheet = sheets.setdefault(cell.sheet, Sheet(cell.sheet))
-        name = cell.row or cell.sources.name
-        if (cell.sheet, cell.sources) not in shown:
-            shown.add((cell.sheet, cell.sources))
-            for shot in _of_sources(cell.sources):
-                sheet.add(name, "content, style", shot)
         picture = folder / row.file
         if picture.exists():
             shot = Shot(
@@ -140,16 +136,44 @@ def _sheets(rows: Sequence[Row], folder: Path) -> list[Sheet]:
                 cell.command(),
                 _lines(row),
             )
-            sheet.add(name, cell.column, shot)
+            sheets[cell.sheet].add(_line(cell), cell.column, shot)
     return list(sheets.values())
 
 
-def _of_sources(sources: Sources) -> list[Shot]:
-    pictures = read_image(sources.content).rgb, as_style(sources.style, SHOWN).rgb
-    names = sources.content.name, Path(sources.style).name
-    return [
-        Shot(embedded_picture(picture), name) for picture, name in zip(pictures, names, strict=True)
-    ]
+def _line(cell: Cell) -> str:
+    return cell.row or cell.sources.name
+
+
+def _begun(title: str, cells: Sequence[Cell]) -> Sheet:
+    """With the pictures that were painted from: each pair in its row, or, where a row is of one
+    content and a column of one style, those at the heads of rows and columns."""
+    sheet = Sheet(title)
+    contents = {(_line(cell), cell.sources.content) for cell in cells}
+    styles = {(cell.column, cell.sources.style) for cell in cells}
+    pairs = dict.fromkeys(cell.sources for cell in cells)
+    lines, columns = {_line(cell) for cell in cells}, {cell.column for cell in cells}
+    if len(contents) == len(lines) < len(pairs) and len(styles) == len(columns):
+        sheet.columns.append("")
+        for cell in {cell.column: cell for cell in cells}.values():
+            sheet.add("", cell.column, _of_style(cell.sources))
+        for cell in {_line(cell): cell for cell in cells}.values():
+            sheet.add(_line(cell), "", _of_content(cell.sources))
+    else:
+        first: dict[Sources, Cell] = {}
+        for cell in cells:
+            first.setdefault(cell.sources, cell)
+        for sources, cell in first.items():
+            for shot in (_of_content(sources), _of_style(sources)):
+                sheet.add(_line(cell), "content, style", shot)
+    return sheet
+
+
+def _of_content(sources: Sources) -> Shot:
+    return Shot(embedded_picture(read_image(sources.content).rgb), sources.content.name)
+
+
+def _of_style(sources: Sources) -> Shot:
+    return Shot(embedded_picture(as_style(sources.style, SHOWN).rgb), Path(sources.style).name)
 
 
 def embedded_picture(picture: torch.Tensor, whole: bool = False) -> str:
