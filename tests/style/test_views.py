@@ -21,10 +21,25 @@ def test_margins_are_mirrored() -> None:
 @pytest.mark.parametrize(("scale", "size"), [(1.0, (72, 82)), (2.0, (144, 164)), (0.5, (36, 41))])
 def test_every_shift_shows_the_same_size(scale: float, size: tuple[int, int]) -> None:
     random = torch.Generator().manual_seed(1)
-    views = [random_view(16, scale, random) for _ in range(40)]
+    views = [random_view(16, scale, random, turn) for turn in range(40)]
     assert {tuple(view(PICTURE).shape[-2:]) for view in views} == {size}
     for edges in ({view.top for view in views}, {view.left for view in views}):
         assert min(edges) >= MARGIN and max(edges) <= MARGIN + 16 and len(edges) > 10
+
+
+@pytest.mark.parametrize("roll", [1, 2, 15, 16])
+def test_of_four_views_each_has_other_parities(roll: int) -> None:
+    random = torch.Generator().manual_seed(2)
+    for _ in range(20):
+        views = [random_view(roll, 1.0, random, turn) for turn in range(4)]
+        assert len({(view.top % 2, view.left % 2) for view in views}) == 4
+        shifts = [edge - MARGIN for view in views for edge in (view.top, view.left)]
+        assert min(shifts) >= 0 and max(shifts) <= roll
+
+
+def test_without_shifts_every_view_is_the_same() -> None:
+    views = {random_view(0, 1.0, torch.Generator(), turn) for turn in range(4)}
+    assert views == {View(MARGIN, MARGIN, 2 * MARGIN)}
 
 
 def test_narrow_picture_is_padded_as_far_as_it_can_be_mirrored() -> None:

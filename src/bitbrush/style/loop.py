@@ -163,9 +163,9 @@ class ScalePainter:
         """One step (for L-BFGS up to HOLD evaluations); returns the loss's parts by name."""
         settings = self.job.settings
         if self.done % HOLD == 0 or settings.optimizer == "lbfgs":
-            self.objective.look(
-                random_view(settings.roll, settings.encode_scale or 1.0, self.random)
-            )
+            scale = settings.encode_scale or 1.0
+            view = random_view(settings.roll, scale, self.random, self.done // HOLD)
+            self.objective.look(view)
         evaluations: list[dict[str, float]] = []
 
         def closure() -> float:

@@ -72,13 +72,28 @@ def _fit(before: int, extra: int, size: int) -> tuple[int, int]:
     return min(before, size - 1), min(extra - before, size - 1)
 
 
-def random_view(roll: int, scale: float, random: torch.Generator) -> View:
+PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
+"""Of the shifts along both axes, in turn."""
+
+
+def random_view(roll: int, scale: float, random: torch.Generator, turn: int) -> View:
     """A view whose picture is shifted by 0 … roll pixels along each axis.
 
     The size seen is the same for every shift. Shifts of all lengths change the phase of every
-    stride in the network, which keeps its lattice out of the painting.
+    stride in the network, which keeps its lattice out of the painting. Even and odd ones take
+    turns: of a few draws too many would be of one kind, and a stride of two would show.
+
+    Args:
+        turn: number of the view, from 0 on.
     """
-    top, left = torch.randint(roll + 1, (2,), generator=random).tolist()
+    top, left = (
+        shift if shift % 2 == parity or not roll else shift + (1 if shift < roll else -1)
+        for shift, parity in zip(
+            torch.randint(roll + 1, (2,), generator=random).tolist(),
+            PARITIES[turn % len(PARITIES)],
+            strict=True,
+        )
+    )
     return View(MARGIN + top, MARGIN + left, 2 * MARGIN + roll, scale)
 
 

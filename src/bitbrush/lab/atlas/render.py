@@ -56,7 +56,7 @@ def rendered(
         canvases = [FourierCanvas(each[None]) for each in start]
         adam = Adam([p for canvas in canvases for p in canvas.parameters], RATE)
         for step in range(steps):
-            view = random_view(ROLL, 1.0, random)
+            view = random_view(ROLL, 1.0, random, step)
             adam.step(partial(_loss, network, tap, canvases, chosen, mean, view))
             advance(first + len(chosen) * (step + 1) / steps)
         with torch.no_grad():

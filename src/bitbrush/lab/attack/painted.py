@@ -69,7 +69,8 @@ class Painted:
             self._objective = make_objective(job, self.session.scales[-1], self._clean.to(device))
         settings = job.settings
         if self._steps % HOLD == 0:
-            self._objective.look(random_view(settings.roll, settings.encode_scale or 1.0, random))
+            scale = settings.encode_scale or 1.0
+            self._objective.look(random_view(settings.roll, scale, random, self._steps // HOLD))
         self._steps += 1
         name = settings.estimator
         estimator = None
