@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import torch
 
-from bitbrush.style.adam import Adam
+from bitbrush.style.adam import Adam, window_mean
+from bitbrush.style.views import blurred
 
 
 def walked(kind: type, steps: int) -> torch.Tensor:
@@ -53,6 +55,35 @@ def test_it_continues_from_a_state_of_torch_s() -> None:
     stepped(theirs, one, 0.5)
     stepped(ours, other, 0.5)
     torch.testing.assert_close(other, one)
+
+
+def test_mean_over_a_window() -> None:
+    values = torch.rand(1, 2, 9, 11, dtype=torch.float64)
+    wider = torch.nn.functional.pad(values, (2, 2, 2, 2), mode="replicate")
+    expected = torch.nn.functional.avg_pool2d(wider, 5, 1)
+    torch.testing.assert_close(window_mean(values, 5), expected)
+    assert torch.equal(window_mean(values, 1), values)
+
+
+def test_a_gradient_without_a_lattice_leaves_none_where_steps_are_shared() -> None:
+    torch.manual_seed(4)
+    gradients = [blurred(blurred(torch.randn(1, 3, 64, 64))) for _ in range(12)]
+
+    def lattice(shared: Any) -> float:
+        canvas = torch.full((1, 3, 64, 64), 0.5).requires_grad_(True)
+        optimizer = Adam([canvas], lr=0.03, shared=shared)
+        for gradient in gradients:
+
+            def closure(gradient: torch.Tensor = gradient) -> float:
+                canvas.grad = gradient.clone()
+                return 0.0
+
+            optimizer.step(closure)
+        power = torch.fft.fft2(canvas.detach()[0]).abs().square().mean(0)
+        fine = power[28:37, 28:37].mean()
+        return float(fine / power.mean())
+
+    assert lattice(partial(window_mean, side=7)) < 0.1 * lattice(None)
 
 
 def test_painting_brings_in_no_compiler() -> None:

@@ -43,6 +43,7 @@ OTHERWISE: dict[str, Any] = {
     "roll": 9,
     "noise": 0.1,
     "blur_gradient": False,
+    "step_window": 1,
     "preserve_colours": "statistics",
     "seed": 1,
 }
@@ -107,6 +108,10 @@ def test_every_setting_changes_the_painting(
         ({"threads": 0}, "--threads"),
         ({"roll": -1}, "--roll"),
         ({"noise": -0.1}, "--noise must be at least 0 and at most 1"),
+        ({"step_window": 4}, "--step-window must be an odd number, not 4"),
+        ({"step_window": -1}, "--step-window must be between 1 and 63 pixels"),
+        ({"step_window": 3, "optimizer": "lbfgs"}, "--step-window has no meaning with --optimizer"),
+        ({"step_window": 3, "canvas": "fourier"}, "or --canvas fourier"),
         ({"blur_gradient": "no"}, "--blur-gradient cannot be 'no'"),
         ({"statistic": "covarience"}, "did you mean 'covariance'"),
         ({"canvas": "pixel"}, "did you mean 'pixels'"),

@@ -2,6 +2,10 @@
 
 torch's own gives the same numbers, but its first use brings in torch's compiler: a second and
 70 MB, more than many a painting's maps.
+
+Where each pixel has a step size of its own, the picture gets what its gradient does not have. The
+mean square of a smooth gradient is not smooth: two waves of four pixels make one of two. Divided by
+its root, a gradient without any lattice leaves one. `window_mean` of the squares takes that away.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 TINY = 1e-8
 """Added to the root of the mean square."""
@@ -23,14 +28,20 @@ class Adam:
         parameters: changed in place, by their `grad`.
         lr: size of a step.
         betas: decay of the means of the gradient and of its square.
+        shared: of the mean squares of a parameter, those that its steps are divided by, in memory
+            of their own; themselves if there is none.
     Source: Kingma and Ba 2015.
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.99)
+        self,
+        parameters: Sequence[Tensor],
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.99),
+        shared: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.parameters = list(parameters)
-        self.lr, self.betas = lr, betas
+        self.lr, self.betas, self.shared = lr, betas, shared
         self.state: dict[int, dict[str, Any]] = {
             number: {
                 "step": 0,
@@ -55,7 +66,8 @@ class Adam:
             mean.lerp_(parameter.grad, 1 - first)
             square.mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
             # Both begin at 0, which is made up for.
-            root = (square.sqrt() / (1 - second**count) ** 0.5).add_(TINY)
+            root = square.clone() if self.shared is None else self.shared(square)
+            root.sqrt_().div_((1 - second**count) ** 0.5).add_(TINY)
             parameter.addcdiv_(mean, root, value=-self.lr / (1 - first**count))
         return loss
 
@@ -69,3 +81,29 @@ class Adam:
             int(number): {**state, "step": int(state["step"])}
             for number, state in held["state"].items()
         }
+
+
+def window_mean(values: Tensor, side: int) -> Tensor:
+    """The mean over a square around each pixel, borders repeated.
+
+    Args:
+        values: [1, C, H, W].
+        side: of the square in pixels, odd.
+    """
+    result = torch.empty_like(values)
+    for channel in range(values.shape[1]):  # one by one: they are as large as the picture
+        result[:, channel] = _channel_mean(values[:, channel : channel + 1], side)[:, 0]
+    return result
+
+
+def _channel_mean(values: Tensor, side: int) -> Tensor:
+    # By sums: torch's pooling looks at every pixel of every window, and takes ten times as long.
+    for axis in (2, 3):
+        reach, size = side // 2, values.shape[axis]
+        edges = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
+        wider = functional.pad(values, edges, mode="replicate")
+        values = wider.narrow(axis, 0, size).clone()
+        for start in range(1, side):
+            values.add_(wider.narrow(axis, start, size))
+        values /= side
+    return values

@@ -25,6 +25,9 @@ class PaintDefaults:
     noise: float = 0.0
 
 
+STEP_WINDOW = 7
+"""Side in pixels of the square over which Adam's step size is averaged, on a canvas of pixels."""
+
 _VGG = PaintDefaults("relu3_1", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1")
 # A stem of stride 4 sees fine strokes only if the picture is fed at twice its size.
 _COARSE_STEM = PaintDefaults(
@@ -158,6 +161,8 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
         filled["noise"] = 0.0
     if settings.learning_rate is None:
         filled["learning_rate"] = 0.03 if settings.optimizer == "adam" else 1.0
+    if settings.step_window is None and settings.takes_step_window():
+        filled["step_window"] = STEP_WINDOW
     if settings.style_size is None and settings.counts_style():
         filled["style_size"] = settings.size
     return dataclasses.replace(settings, **filled)

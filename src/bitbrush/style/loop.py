@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ..engine.rounding import rounding_seed
 from ..errors import PaintingError
 from ..images import resize
 from ..quantizers import Estimator, image_estimator
-from .adam import Adam
+from .adam import Adam, window_mean
 from .canvas import Canvas, make_canvas
 from .job import Job
 from .objective import make_objective
@@ -309,7 +310,9 @@ def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer | Adam:
             tolerance_grad=0,
             tolerance_change=0,
         )
-    return Adam(canvas.parameters, lr=rate)
+    window = job.settings.step_window or 1
+    shared = partial(window_mean, side=window) if window > 1 else None
+    return Adam(canvas.parameters, lr=rate, shared=shared)
 
 
 def _estimator(name: str | None, settings: Any) -> Estimator | None:

@@ -79,6 +79,9 @@ class PaintSettings:
         None, "spread of the noise, drawn anew at each step, that the network sees on the picture"
     )
     blur_gradient: bool = setting(True, "blur the picture's gradient with [1 2 1]")
+    step_window: int | None = setting(
+        None, "side in pixels of the square over which Adam's step size is averaged; 7"
+    )
     preserve_colours: str = setting("none", "keep the content's colours, and how", PRESERVE)
     seed: int = setting(0, "seed of everything random")
     engine: str = setting("auto", "how one-bit layers are computed", ENGINES)
@@ -105,6 +108,10 @@ class PaintSettings:
         """Whether anything of the style pictures takes part in the loss."""
         return self.style_weight > 0 or self.colour_weight > 0 or self.tv_weight > 0
 
+    def takes_step_window(self) -> bool:
+        """Whether Adam steps on pixels."""
+        return self.optimizer == "adam" and self.canvas == "pixels"
+
     def _check_ranges(self) -> None:
         for name in ("content_weight", "style_weight", "colour_weight", "tv_weight"):
             _check(name, getattr(self, name), "a number of at least 0", 0, math.inf)
@@ -118,6 +125,10 @@ class PaintSettings:
         _check("average", self.average, "at least 0 and below 1", 0, math.nextafter(1, 0))
         _check("roll", self.roll, "between 0 and 64 pixels", 0, 64)
         _check("seed", self.seed, "between 0 and 2^63 - 1", 0, 2**63 - 1)
+        if self.step_window is not None and self.step_window % 2 == 0:
+            raise InputError(f"--step-window must be an odd number, not {self.step_window}")
+        if self.step_window is not None:
+            _check("step_window", self.step_window, "between 1 and 63 pixels", 1, 63)
         if self.learning_rate is not None:
             _check("learning_rate", self.learning_rate, "above 0 and at most 100", 1e-12, 100)
         if self.estimator_width is not None:
@@ -134,6 +145,10 @@ class PaintSettings:
             raise InputError("--style-weight, --content-weight and --colour-weight are all 0")
         if self.optimizer == "lbfgs" and self.schedule != "constant":
             raise InputError(f"--schedule {self.schedule} has no meaning with --optimizer lbfgs")
+        if self.step_window is not None and not self.takes_step_window():
+            raise InputError(
+                "--step-window has no meaning with --optimizer lbfgs or --canvas fourier"
+            )
         if self.style_weights and sum(self.style_weights) == 0:
             raise InputError("--style-weights are all 0")
         if self.content_taps is not None and self.content_weight == 0:
