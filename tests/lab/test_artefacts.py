@@ -53,6 +53,16 @@ def test_a_lattice_is_seen(period: int, kind: str) -> None:
     assert max(PERIODS, key=lambda each: lattice(power, each)) == period
 
 
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_lattice_counts_from_where_8_bits_show_it(period: int) -> None:
+    random = torch.Generator().manual_seed(3)
+    smooth = 0.5 + 1e-4 * torch.randn(1, 3, 200, 260, generator=random)
+    wave = torch.sin(2 * math.pi * (torch.arange(260) + 0.5) / period)
+    wave /= wave.abs().max()
+    grids = [artefacts(smooth + step / 255 * wave, STYLE).grid for step in (0.1, 1, 4)]
+    assert grids[0] < 1.2 and 3 < grids[1] < 12 and grids[2] > 30
+
+
 def test_noise_and_coloured_noise_are_told_apart() -> None:
     random = torch.Generator().manual_seed(0)
     grain = 0.05 * torch.randn(1, 1, 200, 260, generator=random)

@@ -58,6 +58,7 @@ def test_blur_spreads_a_point_and_removes_a_checkerboard() -> None:
     assert float(inner.abs().max()) == 0
     flat = torch.full((1, 3, 5, 5), 0.3)
     torch.testing.assert_close(blurred(flat), flat)
+    torch.testing.assert_close(blurred(point, times=2), blurred(blurred(point)))
 
 
 def test_noise_has_the_spread_that_is_asked_for_and_is_drawn_anew() -> None:

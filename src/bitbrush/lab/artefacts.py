@@ -35,6 +35,13 @@ BANDS = 6
 FAINT = 1e-7
 """Energy below which there is none: 8 bits cannot show it."""
 
+SEEN = (0.5 / 255) ** 2 / 2
+"""Energy of a lattice whose crests are half a step of 8 bits high. Below that nobody sees it; and
+the less noise a picture has, the more a trace would seem to be."""
+
+LINE = 4 / 9
+"""Share of a lattice's energy that Hann's window leaves at its frequency."""
+
 UNSEEN = 0.01
 """Energy of coloured grain, over that of the style's grain in luminance, which nobody sees in it. A
 style without colour would else make noise of any trace of it."""
@@ -48,7 +55,8 @@ class Artefacts:
     """Indices of a painting; the lower, the better.
 
     Attributes:
-        grid: energy of the worst lattice over that of neighbouring frequencies.
+        grid: energy of the worst lattice over that of neighbouring frequencies; 1 where it is too
+            faint for 8 bits.
         grid_of_style: the same of the style picture.
         noise: energy of luminance above a quarter of Nyquist's frequency over the style's.
         chroma_noise: the same of colour.
@@ -146,8 +154,8 @@ def _excess(power: Tensor, point: tuple[int, int], steps: list[tuple[int, int]])
 
 
 def _at(power: Tensor, y: int, x: int) -> float:
-    """Frequencies wrap around. FAINT / WINDOW² is what a pixel's share of no energy is."""
-    return float(power[y % WINDOW, x % WINDOW]) + FAINT / WINDOW**2
+    """Frequencies wrap around."""
+    return float(power[y % WINDOW, x % WINDOW]) + LINE * SEEN
 
 
 def _fine(power: Tensor) -> float:

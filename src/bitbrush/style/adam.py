@@ -5,7 +5,7 @@ torch's own gives the same numbers, but its first use brings in torch's compiler
 
 Where each pixel has a step size of its own, the picture gets what its gradient does not have. The
 mean square of a smooth gradient is not smooth: two waves of four pixels make one of two. Divided by
-its root, a gradient without any lattice leaves one. `window_mean` of the squares takes that away.
+its root, a gradient without any lattice leaves one. Blurred squares do not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 TINY = 1e-8
 """Added to the root of the mean square."""
@@ -81,29 +80,3 @@ class Adam:
             int(number): {**state, "step": int(state["step"])}
             for number, state in held["state"].items()
         }
-
-
-def window_mean(values: Tensor, side: int) -> Tensor:
-    """The mean over a square around each pixel, borders repeated.
-
-    Args:
-        values: [1, C, H, W].
-        side: of the square in pixels, odd.
-    """
-    result = torch.empty_like(values)
-    for channel in range(values.shape[1]):  # one by one: they are as large as the picture
-        result[:, channel] = _channel_mean(values[:, channel : channel + 1], side)[:, 0]
-    return result
-
-
-def _channel_mean(values: Tensor, side: int) -> Tensor:
-    # By sums: torch's pooling looks at every pixel of every window, and takes ten times as long.
-    for axis in (2, 3):
-        reach, size = side // 2, values.shape[axis]
-        edges = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
-        wider = functional.pad(values, edges, mode="replicate")
-        values = wider.narrow(axis, 0, size).clone()
-        for start in range(1, side):
-            values.add_(wider.narrow(axis, start, size))
-        values /= side
-    return values

@@ -25,8 +25,8 @@ class PaintDefaults:
     noise: float = 0.0
 
 
-STEP_WINDOW = 7
-"""Side in pixels of the square over which Adam's step size is averaged, on a canvas of pixels."""
+STEP_WINDOW = 3
+"""Side in pixels of the blur of Adam's mean squares, on a canvas of pixels."""
 
 _VGG = PaintDefaults("relu3_1", "relu1_1,relu2_1,relu3_1,relu4_1,relu5_1")
 # A stem of stride 4 sees fine strokes only if the picture is fed at twice its size.

@@ -15,7 +15,7 @@ from ..engine.rounding import rounding_seed
 from ..errors import PaintingError
 from ..images import resize
 from ..quantizers import Estimator, image_estimator
-from .adam import Adam, window_mean
+from .adam import Adam
 from .canvas import Canvas, make_canvas
 from .job import Job
 from .objective import make_objective
@@ -311,7 +311,7 @@ def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer | Adam:
             tolerance_change=0,
         )
     window = job.settings.step_window or 1
-    shared = partial(window_mean, side=window) if window > 1 else None
+    shared = partial(blurred, times=window // 2) if window > 1 else None
     return Adam(canvas.parameters, lr=rate, shared=shared)
 
 

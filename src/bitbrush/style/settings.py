@@ -80,7 +80,7 @@ class PaintSettings:
     )
     blur_gradient: bool = setting(True, "blur the picture's gradient with [1 2 1]")
     step_window: int | None = setting(
-        None, "side in pixels of the square over which Adam's step size is averaged; 7"
+        None, "side in pixels of the blur by which neighbours share Adam's step size, 1: none; 3"
     )
     preserve_colours: str = setting("none", "keep the content's colours, and how", PRESERVE)
     seed: int = setting(0, "seed of everything random")

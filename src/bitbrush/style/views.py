@@ -113,19 +113,22 @@ def noisy(image: Tensor, spread: float, random: torch.Generator) -> Tensor:
     return image + noise.to(image.device)
 
 
-def blurred(gradient: Tensor) -> Tensor:
-    """A gradient [1, C, H, W] under the kernel [1 2 1] x [1 2 1] / 16, borders repeated.
+def blurred(values: Tensor, times: int = 1) -> Tensor:
+    """Values [1, C, H, W] under the kernel [1 2 1] x [1 2 1] / 16, borders repeated.
 
     The kernel is zero at a period of two pixels, where strided convolutions put a checkerboard.
+
+    Args:
+        times: that it is applied, at least 1: once for 3 px, twice for 5 px, …
     """
     # By sums: a convolution would copy a large picture into a layout of 16 channels.
-    for axis in (2, 3):
-        last = gradient.shape[axis] - 1
-        result = gradient / 2
+    for axis in (2, 3) * times:
+        last = values.shape[axis] - 1
+        result = values / 2
         for side in (0, 1):
             inner = result.narrow(axis, 1 - side, last)
-            inner.add_(gradient.narrow(axis, side, last), alpha=0.25)
+            inner.add_(values.narrow(axis, side, last), alpha=0.25)
             edge = side * last
-            result.narrow(axis, edge, 1).add_(gradient.narrow(axis, edge, 1), alpha=0.25)
-        gradient = result
-    return gradient
+            result.narrow(axis, edge, 1).add_(values.narrow(axis, edge, 1), alpha=0.25)
+        values = result
+    return values
