@@ -63,7 +63,10 @@ def _report() -> dict[str, Any]:
     missing: list[str] = []
     packed = _packed_engine(missing)
     return {
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        # torch's own tells its build too, which a package's need not.
+        "versions": {"python": platform.python_version()}
+        | {package: _version(package) for package in PACKAGES}
+        | {"torch": torch.__version__},
         "cpu": {"name": _cpu_name(), "architecture": platform.machine()} | packed.pop("cpu"),
         "threads": {
             "count": torch.get_num_threads(),
