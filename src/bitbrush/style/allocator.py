@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
 
 MAPPED = 2**21
 """Bytes from which on a block is mapped by itself, and unmapped when it is freed."""
@@ -19,19 +16,17 @@ def return_freed_memory() -> None:
     By itself it raises the limit to 32 MiB as blocks come and go, keeps smaller ones in a heap
     that never shrinks, and so holds hundreds of megabytes that no tensor uses.
     """
-    with _glibc() as library:
-        library.mallopt(_M_MMAP_THRESHOLD, MAPPED)
-        library.malloc_trim(0)
+    _tell_glibc("mallopt", _M_MMAP_THRESHOLD, MAPPED)
+    trim()
 
 
 def trim() -> None:
     """Has glibc give back what is free now, and only now: sizes are about to change."""
-    with _glibc() as library:
-        library.malloc_trim(0)
+    _tell_glibc("malloc_trim", 0)
 
 
-@contextmanager
-def _glibc() -> Iterator[Any]:
-    # Another C library lacks these functions; some systems have none to load.
-    with suppress(OSError, AttributeError, TypeError):
-        yield ctypes.CDLL(None)
+def _tell_glibc(function: str, *values: int) -> None:
+    try:
+        getattr(ctypes.CDLL(None), function)(*values)
+    except (OSError, AttributeError, TypeError):
+        return  # another C library, or none that can be loaded

@@ -177,7 +177,7 @@ class _Roughness(torch.autograd.Function):
             step = image.narrow(axis, 1, size) - image.narrow(axis, 0, size)
             total += step.square().mean()
             if gradient is not None:
-                step *= 2 / step.numel()
+                step *= 2 / max(step.numel(), 1)
                 gradient.narrow(axis, 1, size).add_(step)
                 gradient.narrow(axis, 0, size).sub_(step)
         ctx.gradient = gradient

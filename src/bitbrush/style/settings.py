@@ -125,10 +125,10 @@ class PaintSettings:
         _check("average", self.average, "at least 0 and below 1", 0, math.nextafter(1, 0))
         _check("roll", self.roll, "between 0 and 64 pixels", 0, 64)
         _check("seed", self.seed, "between 0 and 2^63 - 1", 0, 2**63 - 1)
-        if self.step_window is not None and self.step_window % 2 == 0:
-            raise InputError(f"--step-window must be an odd number, not {self.step_window}")
         if self.step_window is not None:
             _check("step_window", self.step_window, "between 1 and 63 pixels", 1, 63)
+            if self.step_window % 2 == 0:
+                raise InputError(f"--step-window must be an odd number, not {self.step_window}")
         if self.learning_rate is not None:
             _check("learning_rate", self.learning_rate, "above 0 and at most 100", 1e-12, 100)
         if self.estimator_width is not None:
