@@ -59,14 +59,15 @@ def done_elsewhere(
 
 
 @cache
-def _own_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="bitbrush-"))
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """Goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="bitbrush-")
 
 
 @cache
 def _placed(name: str, content: bytes) -> Path:
     """The file on this machine, under its own name, which pictures tell of."""
-    folder = Path(tempfile.mkdtemp(dir=_own_folder()))
+    folder = Path(tempfile.mkdtemp(dir=_own_folder().name))
     path = folder / name
     path.write_bytes(content)
     return path
