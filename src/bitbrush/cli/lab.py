@@ -215,16 +215,17 @@ def groove(
     """Search for stable weights, from deliberately bad ones (lesson 1)."""
     from ..lab.laboratory import finish
     from ..lab.lessons import groove as lesson
+    from ..lab.lessons.search import PAIRS, check_search, search
 
-    lesson.check_search()
+    check_search()
     request, laboratory = prepared(
         lesson.LESSON, content, style, output, [network], size, steps, None, workers, threads,
         ray, judge, seed,
     )  # fmt: skip
     if laboratory.judge is None:
         raise InputError("a search needs a judge")
-    lesson.parted(request.sources, unseen)
-    total = budget // lesson.PAIRS * lesson.PAIRS + unseen * 8
+    pairs = lesson.parted(request.sources, unseen)
+    total = budget // PAIRS * PAIRS + unseen * 8
     with Interruptions() as interruptions, progress("groove", total) as bar:
 
         def advance(done: float, note: str) -> None:
@@ -232,7 +233,7 @@ def groove(
             if interruptions.waiting:
                 interruptions.deliver("run the same command again to go on")
 
-        found = lesson.search(request, laboratory, budget, unseen, advance)
+        found = search(request, laboratory, budget, pairs.seen, pairs.unseen, advance)
         start = len(found.rows)
         judging = laboratory.rows(
             lesson.judging_cells(request, found), lambda done, note: advance(start + done, note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import bitbrush.cli.lab
 from bitbrush.cli.app import app
 from bitbrush.errors import InputError
 from bitbrush.lab.lessons import Request, groove
+from bitbrush.lab.lessons.search import AT_ONCE, PAIRS, Found, search
 from bitbrush.lab.plan import Cell, Sources, cells_once
 from bitbrush.lab.rows import Row
 from bitbrush.lab.runner import Laboratory
@@ -52,35 +54,62 @@ class Known:
         }
 
 
-def found_by(request: Request, paintings: int) -> tuple[groove.Found, Known]:
+def found_by(request: Request, paintings: int) -> tuple[Found, Known]:
     known = Known()
-    found = groove.search(request, known, paintings, 1, lambda d, n: None)  # type: ignore[arg-type]
+    pairs = groove.parted(request.sources, 1)
+    found = search(request, known, paintings, pairs.seen, pairs.unseen, lambda d, n: None)  # type: ignore[arg-type]
     return found, known
 
 
 def test_the_search_improves_on_its_start_and_repeats_itself(make_request: Make) -> None:
     request = make_request("quickbrush", pairs=4, seed=1)
-    found, known = found_by(request, 60)
-    assert len(found.rows) == 60 and len(found.study.trials) == 30
+    found, known = found_by(request, 24)
+    assert 24 - PAIRS < len(found.rows) <= 24
     first = found.study.trials[0]
     assert first.params["content_weight"] == 10 and first.params["estimator"] == "identity"
-    again, repeated = found_by(request, 60)
+    again, repeated = found_by(request, 24)
     assert repeated.painted == known.painted and again.settings == found.settings
-    other, _ = found_by(dataclasses.replace(request, seed=2), 60)
+    other, _ = found_by(dataclasses.replace(request, seed=2), 8)
     assert other.settings != found.settings
     tv, start = found.settings["tv_weight"], first.params["tv_weight"]
     assert abs(tv - 0.002) < start / 10
 
 
+def test_poor_proposals_are_not_painted_to_their_end(make_request: Make) -> None:
+    found, _ = found_by(make_request("quickbrush", pairs=4), 24)
+    by_proposal = Counter(row.fact("proposal") for row in found.rows)
+    given_up = [trial for trial in found.study.trials if trial.state.name == "PRUNED"]
+    assert given_up and all(by_proposal[trial.number] < PAIRS for trial in given_up)
+    rest = [trial for trial in found.study.trials if trial not in given_up]
+    assert all(by_proposal[trial.number] == PAIRS and len(trial.values) == 3 for trial in rest)
+    assert len(found.study.trials) * PAIRS > len(found.rows)
+
+
+def test_a_budget_that_ends_leaves_the_best_so_far(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    whole = Known()
+
+    class Ending(Known):
+        def rows(self, cells: Sequence[Cell], advance: Any) -> list[Row]:
+            made = super().rows(cells, advance)
+            return made if len(self.painted) < 4 * AT_ONCE else made[:-1]
+
+    pairs = groove.parted(request.sources, 1)
+    args = (12, pairs.seen, pairs.unseen, lambda d, n: None)
+    cut = search(request, Ending(), *args)  # type: ignore[arg-type]
+    assert 0 < len(cut.rows) < len(search(request, whole, *args).rows)  # type: ignore[arg-type]
+
+
 def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
     request = make_request("quickbrush", pairs=4)
-    found, known = found_by(request, 40)
+    found, known = found_by(request, 20)
     (unseen,) = found.unseen
     assert unseen not in {row.cell.sources for row in found.rows}
     judging = known.rows(groove.judging_cells(request, found), lambda d, n: None)
     findings = groove.findings(request, found, judging)
     (verdict,) = findings.verdicts
-    assert verdict.outcome in ("confirmed", "refuted") and "after 40 paintings" in verdict.evidence
+    assert verdict.outcome in ("confirmed", "refuted")
+    assert f"after {len(found.rows)} paintings" in verdict.evidence
     ratio = float(verdict.evidence.split()[0])
     assert (verdict.outcome == "confirmed") == (ratio <= 1.05)
     assert all(len(row) == len(table.header) for table in findings.tables for row in table.rows)
@@ -90,7 +119,7 @@ def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
 def test_seen_and_unseen_share_neither_content_nor_style() -> None:
     sources = [Sources(Path(f"c{c}.png"), f"s{s}.png") for c in range(6) for s in range(6)]
     parted = groove.parted(sources, 2)
-    assert len(parted.unseen) == 2 and len(parted.seen) >= groove.PAIRS
+    assert len(parted.unseen) == 2 and len(parted.seen) == PAIRS
     for each in parted.seen:
         assert each.content not in {pair.content for pair in parted.unseen}
         assert each.style not in {pair.style for pair in parted.unseen}
@@ -103,7 +132,10 @@ def test_a_real_search(make_request: Make, tmp_path: Path) -> None:
     request = make_request("quickbrush-small", pairs=4)
     laboratory = Laboratory(tmp_path, "quickbrush")
     told: list[float] = []
-    found = groove.search(request, laboratory, 4, 1, lambda done, note: told.append(done))
+    pairs = groove.parted(request.sources, 1)
+    found = search(
+        request, laboratory, 4, pairs.seen, pairs.unseen, lambda done, note: told.append(done)
+    )
     assert told == sorted(told) and told[-1] == 4
     assert {row.found["steps"] for row in found.rows} <= {1, 2, 3}
     assert all(row.distances is not None for row in found.rows)

@@ -1,0 +1,253 @@
+"""A search for settings: Optuna proposes, proposals are painted, and poor ones not to their end.
+
+It is led by one figure, the cost, of which a Gaussian process learns from a few dozen proposals
+what several figures would need hundreds for. What it painted is kept with three, all to be small:
+style distance, content distance, artefacts. A search is repeated exactly by its seed; one that was
+interrupted is begun anew, and is in a moment where it was.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import geometric_mean, mean
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InputError
+from ..plan import Cell, Sources
+from ..rows import Row
+from ..runner import Advance, Laboratory
+from . import Request
+from .space import bad_start, propose
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import Trial
+
+PAIRS = 2
+"""Pairs that a proposal is painted on, the same for all."""
+
+AT_ONCE = 2
+"""Proposals that are made before the figures of the last ones are known, however many paint."""
+
+RANDOM = 5
+"""Proposals that are drawn at random before there is anything to learn from."""
+
+EXCHANGE = 0.25
+"""How much style distance is worth one of content distance. About the slope of a good network's
+frontier where a picture is clearly painted and still clearly itself."""
+
+GRAIN = 0.05
+"""How much a proposal's artefacts count, in logarithms, beside its distances."""
+
+FAILED = (1e3, 1e3, 1e3)
+"""Figures of a proposal that could not be painted."""
+
+Figures = tuple[float, float, float]
+"""Style distance, content distance, artefacts."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        study: every proposal, with its figures; those that were given up are pruned.
+        rows: of every painting.
+        settings: of the proposal that cost the least.
+        unseen: pairs that the search has not seen, for judging it.
+    """
+
+    study: Study
+    rows: Sequence[Row]
+    settings: Mapping[str, Any]
+    unseen: Sequence[Sources]
+
+
+@dataclass
+class Proposal:
+    """One set of settings, painted on one pair after another."""
+
+    trial: Trial
+    settings: Mapping[str, Any]
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def costs(self) -> list[float]:
+        """Of each painting so far."""
+        return [cost([row]) for row in self.rows]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was painted on every pair."""
+        return len(self.rows) == PAIRS
+
+
+def check_search() -> None:
+    """Makes sure that there is something to search with.
+
+    Raises:
+        InputError: Optuna or SciPy is missing.
+    """
+    try:
+        import optuna  # noqa: F401
+        import scipy  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "the search needs Optuna and SciPy, which are not installed: "
+            "pip install 'bitbrush[lab]'"
+        ) from None
+
+
+def search(
+    request: Request,
+    laboratory: Laboratory,
+    budget: int,
+    pairs: Sequence[Sources],
+    unseen: Sequence[Sources],
+    advance: Advance,
+) -> Found:
+    """Searches with so many paintings, from a bad start.
+
+    Args:
+        budget: paintings, at least PAIRS.
+        pairs: PAIRS of them, which proposals are painted on.
+        unseen: what is kept for judging; only passed on.
+    Raises:
+        InputError: not one network, or nothing could be painted.
+    """
+    check_search()
+    if len(request.networks) != 1:
+        raise InputError("a search is for one network; name it with --network")
+    rows: list[Row] = []
+    proposals: list[Proposal] = []
+    with _quiet():
+        guide, record = _guide(request), _record()
+        while budget - len(rows) >= PAIRS:
+            count = min(AT_ONCE, (budget - len(rows)) // PAIRS)
+            trials = [guide.ask() for _ in range(count)]
+            asked = [Proposal(trial, propose(trial, request)) for trial in trials]
+            on = asked
+            for place, sources in enumerate(pairs):
+                # Painted together, as far as there are workers.
+                cells = [_cell(request, each, sources, place) for each in on]
+
+                def told(own: float, note: str, done: int = len(rows)) -> None:
+                    advance(done + own, note)
+
+                made = laboratory.rows(cells, told)
+                rows += made
+                if len(made) < len(cells):
+                    return _found(record, rows, proposals, unseen)  # the budget of time is over
+                for each, row in zip(on, made, strict=True):
+                    each.rows.append(row)
+                    each.trial.report(mean(each.costs), place)
+                on = [each for each in on if not each.trial.number or not each.trial.should_prune()]
+            proposals += asked
+            for each in asked:
+                guide.tell(each.trial, _expected(each, proposals))
+                _note(record, each)
+    return _found(record, rows, proposals, unseen)
+
+
+def _guide(request: Request) -> Study:
+    import optuna
+
+    sampler = optuna.samplers.GPSampler(seed=request.seed, n_startup_trials=RANDOM)
+    study = optuna.create_study(
+        sampler=sampler, pruner=optuna.pruners.MedianPruner(n_startup_trials=RANDOM - 1)
+    )
+    study.enqueue_trial(bad_start(request.networks[0]))
+    return study
+
+
+def _record() -> Study:
+    import optuna
+
+    return optuna.create_study(directions=["minimize"] * 3)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+def _cell(request: Request, proposal: Proposal, sources: Sources, place: int) -> Cell:
+    (network,) = request.networks
+    number = proposal.trial.number
+    return Cell(
+        sources,
+        request.settings(network, **proposal.settings),
+        sheet="The search",
+        row=f"proposal {number}",
+        column=f"pair {place + 1}",
+        facts={"proposal": number, "network": network},
+    )
+
+
+def cost(rows: Sequence[Row]) -> float:
+    """What paintings cost together: the logarithm of style and content distance at a fixed
+    exchange, and a little for artefacts."""
+    return mean(
+        math.log(style + EXCHANGE * content) + GRAIN * math.log(artefacts)
+        for style, content, artefacts in (figures([row]) for row in rows)
+    )
+
+
+def figures(rows: Sequence[Row]) -> Figures:
+    """Style distance, content distance and artefacts of a proposal."""
+    judged = [row for row in rows if row.distances is not None]
+    if len(judged) < len(rows) or not rows:
+        return FAILED
+    distances = [row.distances for row in judged if row.distances is not None]
+    artefacts = [
+        max(row.grid_against_style or 1.0, 1.0) * max(row.found.get("noise") or 1.0, 1.0)
+        for row in judged
+    ]
+    return (
+        geometric_mean([max(each.style, 1e-6) for each in distances]),
+        geometric_mean([max(each.content, 1e-6) for each in distances]),
+        geometric_mean(artefacts),
+    )
+
+
+def _expected(proposal: Proposal, proposals: Sequence[Proposal]) -> float:
+    """Its cost; of one that was given up, by what the others' further paintings added."""
+    own = proposal.costs
+    others = [each.costs for each in proposals if each.is_complete]
+    if proposal.is_complete or not others:
+        return mean(own)
+    return mean(own) + mean(mean(costs) - mean(costs[: len(own)]) for costs in others)
+
+
+def _note(record: Study, proposal: Proposal) -> None:
+    import optuna
+
+    trial = proposal.trial
+    complete = proposal.is_complete
+    record.add_trial(
+        optuna.trial.create_trial(
+            state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.PRUNED,
+            params=trial.params,
+            distributions=trial.distributions,
+            values=figures(proposal.rows) if complete else None,
+        )
+    )
+
+
+def _found(
+    record: Study, rows: Sequence[Row], proposals: Sequence[Proposal], unseen: Sequence[Sources]
+) -> Found:
+    complete = [each for each in proposals if each.is_complete]
+    if not complete:
+        raise InputError("nothing was painted; give the search a larger --budget")
+    best = min(complete, key=lambda each: mean(each.costs))
+    return Found(record, rows, dict(best.rows[0].cell.settings), unseen)
