@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from bitbrush.errors import InputError
 from bitbrush.style.settings import STATISTICS
-from bitbrush.style.statistics import VALUES, channel_statistics, gram_matrix
+from bitbrush.style.statistics import VALUES, Moments, channel_statistics, gram_matrix
 from bitbrush.style.target import StyleTarget
 
 
@@ -124,3 +126,33 @@ def test_mean_statistic_is_blind_to_what_covariance_sees() -> None:
     broken[0, 1] = 2 * shuffled[0, 0]
     assert float(StyleTarget(correlated, "mean").distance(broken, draws())) < 1e-8
     assert float(StyleTarget(correlated, "covariance").distance(broken, draws())) > 1e-3
+
+
+@pytest.mark.parametrize("whitening", [0.0, 0.4, 1.0])
+def test_given_gradients_are_those_of_the_distance(whitening: float) -> None:
+    target = StyleTarget(maps(6, 7), "covariance", whitening)
+    features = maps(5, 6, seed=1) - 3
+    mean, matrix, count = dataclasses.astuple(channel_statistics(features))
+    leaves = [value.detach().requires_grad_(True) for value in (mean, matrix)]
+    distance = target.distance(Moments(*leaves, count), None)
+    expected = torch.autograd.grad(3 * distance, leaves)
+    value, *found = target.with_gradients(Moments(mean, matrix, count), 3.0)
+    assert value == pytest.approx(float(distance.detach()), rel=1e-4)
+    torch.testing.assert_close(found, list(expected), rtol=1e-3, atol=1e-5)
+
+
+def test_whitening_counts_faint_directions_as_much_as_strong_ones() -> None:
+    faint = torch.tensor([1.0, 0.3])
+    style = torch.randn(1, 2, 40, 40, generator=draws()) * faint.view(1, 2, 1, 1)
+    without = [style.clone() for _ in range(2)]
+    for channel in range(2):
+        without[channel][:, channel] *= 0.5
+
+    def shares(whitening: float) -> float:
+        target = StyleTarget(style, "covariance", whitening)
+        strong, weak = (float(target.distance(each, None)) for each in without)
+        return weak / strong
+
+    assert shares(0) == pytest.approx(0.3**4, rel=0.3)
+    assert shares(0) < shares(0.5) < shares(1)
+    assert shares(1) == pytest.approx(1, rel=0.5)

@@ -17,6 +17,9 @@ from .statistics import (
     sliced_difference,
 )
 
+FLOOR = 0.02
+"""Added to a style's variances, whose mean is 1, before whitening: what hardly varies is noise."""
+
 
 class StyleTarget:
     """The style of one feature map, and how far another map is from it.
@@ -30,9 +33,14 @@ class StyleTarget:
         statistic: "covariance" (mean and covariance), "gram", "mean" (mean and standard deviation
             of each channel alone), or "sliced-wasserstein" (whole distributions along random
             directions; Heitz et al. 2021), for which moments do not suffice.
+        whitening: of "covariance": how far the style's own directions of much and little variance
+            are brought to one length before anything is compared. 0: as they are; 1: wholly, so
+            that the faintest direction counts as much as the strongest.
     """
 
-    def __init__(self, style: Tensor | Moments, statistic: str = "covariance") -> None:
+    def __init__(
+        self, style: Tensor | Moments, statistic: str = "covariance", whitening: float = 0.0
+    ) -> None:
         moments = _moments(style.detach() if isinstance(style, Tensor) else style)
         self.statistic = statistic
         variance = float(moments.matrix.diagonal().mean())
@@ -42,6 +50,7 @@ class StyleTarget:
             self.features = _points(style)
             self.norm = square / self.scale**2 + TINY
         else:
+            self.toning = _toning(moments.matrix / self.scale**2, whitening) if whitening else None
             self.first, self.second = self._parts(moments)
             self.norm = self._square(self.first, self.second) + TINY
 
@@ -58,7 +67,13 @@ class StyleTarget:
             variance = moments.matrix.diagonal()
             # In the features' units too, but of the matrix.
             return moments.mean, self.scale * (variance + TINY * self.scale**2).sqrt()
-        return moments.mean, moments.matrix
+        return self._toned(moments.mean, moments.matrix)
+
+    def _toned(self, vector: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """Both after whitening, which is symmetric: gradients go the same way back."""
+        if self.toning is None:
+            return vector, matrix
+        return self.toning @ vector, self.toning @ matrix @ self.toning
 
     def _square(self, first: Tensor, second: Tensor) -> float:
         """The squared length of both together, where the features' deviation in the style is 1."""
@@ -88,15 +103,23 @@ class StyleTarget:
         takes longer than the kernels that it is for.
         """
         if self.statistic == "covariance":
-            mean, matrix = moments.mean - self.first, moments.matrix - self.second
+            first, second = self._parts(moments)
+            mean, matrix = first - self.first, second - self.second
             distance = self._square(mean, matrix) / self.norm
             factor = 2 * weight / (self.norm * self.scale**2)
-            return distance, mean.mul_(factor), matrix.mul_(factor / self.scale**2)
+            return distance, *self._toned(mean.mul_(factor), matrix.mul_(factor / self.scale**2))
         leaves = [value.detach().requires_grad_(True) for value in (moments.mean, moments.matrix)]
         with torch.enable_grad():
             found = self.distance(Moments(leaves[0], leaves[1], moments.count), None)
             of_mean, of_matrix = torch.autograd.grad(weight * found, leaves)
         return found.item(), of_mean, of_matrix
+
+
+def _toning(covariance: Tensor, whitening: float) -> Tensor:
+    """The covariance to the power of -whitening / 2, [C, C], with a floor below its spectrum."""
+    spectrum, directions = torch.linalg.eigh(covariance)
+    lengths = (spectrum.clamp(min=0) + FLOOR) ** (-whitening / 2)
+    return (directions * lengths) @ directions.T
 
 
 def _moments(picture: Tensor | Moments) -> Moments:
