@@ -42,7 +42,7 @@ def test_the_step_is_the_gradient_of_the_distances() -> None:
     picture = torch.rand(1, 3, 48, 80, generator=random).requires_grad_(True)
     taps = spread_taps(network)
     ours, theirs = network(picture, taps), network(style, taps)
-    loss = sum(StyleTarget(theirs[tap]).distance(ours[tap], random) for tap in taps)
+    loss = sum(StyleTarget(theirs[tap], "covariance").distance(ours[tap], random) for tap in taps)
     (expected,) = torch.autograd.grad(loss, picture)
     assert expected.abs().max() > 0
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=float(expected.abs().max()) * 1e-4)

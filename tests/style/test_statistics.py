@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -128,31 +126,44 @@ def test_mean_statistic_is_blind_to_what_covariance_sees() -> None:
     assert float(StyleTarget(correlated, "covariance").distance(broken, draws())) > 1e-3
 
 
-@pytest.mark.parametrize("whitening", [0.0, 0.4, 1.0])
-def test_given_gradients_are_those_of_the_distance(whitening: float) -> None:
-    target = StyleTarget(maps(6, 7), "covariance", whitening)
-    features = maps(5, 6, seed=1) - 3
-    mean, matrix, count = dataclasses.astuple(channel_statistics(features))
-    leaves = [value.detach().requires_grad_(True) for value in (mean, matrix)]
-    distance = target.distance(Moments(*leaves, count), None)
+@pytest.mark.parametrize("statistic", [name for name in STATISTICS if "sliced" not in name])
+def test_given_gradients_are_those_of_the_distance(statistic: str) -> None:
+    target = StyleTarget(maps(6, 7), statistic)
+    moments = channel_statistics(maps(5, 6, seed=1) - 3)
+    leaves = [value.detach().requires_grad_(True) for value in (moments.mean, moments.matrix)]
+    distance = target.distance(Moments(leaves[0], leaves[1], moments.count), None)
     expected = torch.autograd.grad(3 * distance, leaves)
-    value, *found = target.with_gradients(Moments(mean, matrix, count), 3.0)
+    value, *found = target.with_gradients(moments, 3.0)
     assert value == pytest.approx(float(distance.detach()), rel=1e-4)
     torch.testing.assert_close(found, list(expected), rtol=1e-3, atol=1e-5)
 
 
-def test_whitening_counts_faint_directions_as_much_as_strong_ones() -> None:
-    faint = torch.tensor([1.0, 0.3])
-    style = torch.randn(1, 2, 40, 40, generator=draws()) * faint.view(1, 2, 1, 1)
-    without = [style.clone() for _ in range(2)]
+def test_wasserstein_is_that_of_normal_distributions() -> None:
+    """By SciPy's matrix roots, where the style has no direction but strong ones."""
+    sqrtm = pytest.importorskip("scipy.linalg").sqrtm
+    style, other = maps(30, 40), maps(20, 30, seed=1) - 1
+    ours, theirs = channel_statistics(other), channel_statistics(style)
+    a, b = ours.matrix.double().numpy(), theirs.matrix.double().numpy()
+    root = sqrtm(b)
+    apart = float((ours.mean - theirs.mean).square().sum())
+    expected = apart + np.trace(a + b - 2 * sqrtm(root @ a @ root).real)
+    size = np.trace(b) + float(theirs.mean.square().sum())
+    distance = float(StyleTarget(style, "wasserstein").distance(other, None))
+    # What is kept apart is a bound from below.
+    assert 0.98 * expected / size < distance < 1.002 * expected / size
+
+
+def test_wasserstein_sees_faint_features_that_covariance_does_not() -> None:
+    lengths = torch.tensor([1.0, 0.3]).view(1, 2, 1, 1)
+    style = torch.randn(1, 2, 40, 40, generator=draws()) * lengths
+    halved = [style.clone() for _ in range(2)]
     for channel in range(2):
-        without[channel][:, channel] *= 0.5
+        halved[channel][:, channel] *= 0.5
 
-    def shares(whitening: float) -> float:
-        target = StyleTarget(style, "covariance", whitening)
-        strong, weak = (float(target.distance(each, None)) for each in without)
-        return weak / strong
+    def share_of_the_faint(statistic: str) -> float:
+        target = StyleTarget(style, statistic)
+        strong, faint = (float(target.distance(each, None)) for each in halved)
+        return faint / strong
 
-    assert shares(0) == pytest.approx(0.3**4, rel=0.3)
-    assert shares(0) < shares(0.5) < shares(1)
-    assert shares(1) == pytest.approx(1, rel=0.5)
+    assert share_of_the_faint("covariance") == pytest.approx(0.3**4, rel=0.3)
+    assert share_of_the_faint("wasserstein") == pytest.approx(0.3**2, rel=0.3)

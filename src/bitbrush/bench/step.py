@@ -105,7 +105,7 @@ def make_step(
         picture = picture.to(memory_format=torch.channels_last)
     with torch.no_grad():
         terms = {
-            tap: StyleTerm(tap, 1.0, StyleTarget(map_))
+            tap: StyleTerm(tap, 1.0, StyleTarget(map_, "covariance"))
             for tap, map_ in network(style, taps).items()
         }
 

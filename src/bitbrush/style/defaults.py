@@ -23,7 +23,6 @@ class PaintDefaults:
     encode_scale: float = 1.0
     estimator: str = "trained"
     noise: float = 0.0
-    whitening: float = 0.0
 
 
 STEP_WINDOW = 3
@@ -151,8 +150,6 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
         filled.pop("content_taps", None)
     if settings.style_weight == 0:
         filled.pop("style_taps", None)
-    if not settings.takes_whitening():
-        filled.pop("whitening", None)
     if settings.content_weight == settings.style_weight == 0:
         # Colours alone are compared, without the network.
         filled = {}

@@ -15,7 +15,7 @@ from typing import Any
 from ..choices import DEVICES, ENGINES, PRECISIONS
 from ..errors import InputError, unknown_name
 
-STATISTICS = ("covariance", "gram", "mean", "sliced-wasserstein")
+STATISTICS = ("wasserstein", "covariance", "gram", "mean", "sliced-wasserstein")
 CANVASES = ("pixels", "fourier")
 PRESERVE = ("none", "luminance", "statistics")
 OPTIMIZERS = ("adam", "lbfgs")
@@ -59,10 +59,7 @@ class PaintSettings:
     tv_weight: float = setting(0.002, "weight of smoothness (squared total variation)")
     content_taps: str | None = setting(None, "NAME[:WEIGHT],… of the network's taps for content")
     style_taps: str | None = setting(None, "NAME[:WEIGHT],… of the network's taps for style")
-    statistic: str = setting("covariance", "what of a tap counts as style", STATISTICS)
-    whitening: float | None = setting(
-        None, "how far the style's strong features are toned down before comparing: 0 … 1"
-    )
+    statistic: str = setting("wasserstein", "what of a tap counts as style", STATISTICS)
     steps: int = setting(450, "steps over all scales (L-BFGS: evaluations)")
     min_size: int = setting(128, "long edge in pixels of the first, coarsest scale")
     optimizer: str = setting("adam", "optimiser of the canvas", OPTIMIZERS)
@@ -111,10 +108,6 @@ class PaintSettings:
         """Whether anything of the style pictures takes part in the loss."""
         return self.style_weight > 0 or self.colour_weight > 0 or self.tv_weight > 0
 
-    def takes_whitening(self) -> bool:
-        """Whether covariances are compared."""
-        return self.style_weight > 0 and self.statistic == "covariance"
-
     def takes_step_window(self) -> bool:
         """Whether Adam steps on pixels."""
         return self.optimizer == "adam" and self.canvas == "pixels"
@@ -140,8 +133,6 @@ class PaintSettings:
             _check("learning_rate", self.learning_rate, "above 0 and at most 100", 1e-12, 100)
         if self.estimator_width is not None:
             _check("estimator_width", self.estimator_width, "between 0.001 and 1000", 1e-3, 1e3)
-        if self.whitening is not None:
-            _check("whitening", self.whitening, "between 0 and 1", 0, 1)
         if self.noise is not None:
             _check("noise", self.noise, "at least 0 and at most 1", 0, 1)
         if self.encode_scale is not None:
@@ -166,12 +157,8 @@ class PaintSettings:
             raise InputError("--style-taps has no meaning with --style-weight 0")
         if self.estimator_width is not None and self.estimator in ("trained", "identity"):
             raise InputError(f"--estimator {self.estimator} has no --estimator-width")
-        if self.style_weight == 0 and self.statistic != "covariance":
+        if self.style_weight == 0 and self.statistic != "wasserstein":
             raise InputError(f"--statistic {self.statistic} has no meaning with --style-weight 0")
-        if self.whitening is not None and not self.takes_whitening():
-            raise InputError(
-                "--whitening has a meaning for --statistic covariance and a style weight only"
-            )
         if self.style_weight == 0 and self.content_weight == 0:
             for name in ("encode_scale", "estimator", "estimator_width", "noise"):
                 if getattr(self, name) is not None:

@@ -16,9 +16,7 @@ from .statistics import (
     gram_matrix,
     sliced_difference,
 )
-
-FLOOR = 0.02
-"""Added to a style's variances, whose mean is 1, before whitening: what hardly varies is noise."""
+from .wasserstein import Distance, NormalTarget, in_units
 
 
 class StyleTarget:
@@ -30,17 +28,13 @@ class StyleTarget:
 
     Args:
         style: of the style picture, features [1, C, H, W], or their moments where these suffice.
-        statistic: "covariance" (mean and covariance), "gram", "mean" (mean and standard deviation
-            of each channel alone), or "sliced-wasserstein" (whole distributions along random
-            directions; Heitz et al. 2021), for which moments do not suffice.
-        whitening: of "covariance": how far the style's own directions of much and little variance
-            are brought to one length before anything is compared. 0: as they are; 1: wholly, so
-            that the faintest direction counts as much as the strongest.
+        statistic: "wasserstein" (mean and covariance, as normal distributions), "covariance" (their
+            squared differences), "gram", "mean" (mean and standard deviation of each channel
+            alone), or "sliced-wasserstein" (whole distributions along random directions; Heitz et
+            al. 2021), for which moments do not suffice.
     """
 
-    def __init__(
-        self, style: Tensor | Moments, statistic: str = "covariance", whitening: float = 0.0
-    ) -> None:
+    def __init__(self, style: Tensor | Moments, statistic: str = "wasserstein") -> None:
         moments = _moments(style.detach() if isinstance(style, Tensor) else style)
         self.statistic = statistic
         variance = float(moments.matrix.diagonal().mean())
@@ -49,8 +43,9 @@ class StyleTarget:
         if statistic == "sliced-wasserstein":
             self.features = _points(style)
             self.norm = square / self.scale**2 + TINY
+        elif statistic == "wasserstein":
+            self.normal = NormalTarget(*in_units(moments, self.scale))
         else:
-            self.toning = _toning(moments.matrix / self.scale**2, whitening) if whitening else None
             self.first, self.second = self._parts(moments)
             self.norm = self._square(self.first, self.second) + TINY
 
@@ -67,13 +62,7 @@ class StyleTarget:
             variance = moments.matrix.diagonal()
             # In the features' units too, but of the matrix.
             return moments.mean, self.scale * (variance + TINY * self.scale**2).sqrt()
-        return self._toned(moments.mean, moments.matrix)
-
-    def _toned(self, vector: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
-        """Both after whitening, which is symmetric: gradients go the same way back."""
-        if self.toning is None:
-            return vector, matrix
-        return self.toning @ vector, self.toning @ matrix @ self.toning
+        return moments.mean, moments.matrix
 
     def _square(self, first: Tensor, second: Tensor) -> float:
         """The squared length of both together, where the features' deviation in the style is 1."""
@@ -92,6 +81,11 @@ class StyleTarget:
             ours = _points(picture)
             difference = sliced_difference(ours, self.features, PROJECTIONS, random)
             return difference / self.scale**2 / self.norm
+        if self.statistic == "wasserstein":
+            distance: Tensor = Distance.apply(  # type: ignore[no-untyped-call]
+                *in_units(_moments(picture), self.scale), self.normal
+            )
+            return distance
         first, second = self._parts(_moments(picture))
         square = (first - self.first).square().sum() / self.scale**2
         return (square + (second - self.second).square().sum() / self.scale**4) / self.norm
@@ -102,24 +96,20 @@ class StyleTarget:
         The same as `distance` and what torch's graph makes of it, which for the usual statistic
         takes longer than the kernels that it is for.
         """
+        if self.statistic == "wasserstein":
+            found = self.normal.with_gradients(*in_units(moments, self.scale))
+            factors = weight / self.scale, weight / self.scale**2
+            return found[0], found[1].mul_(factors[0]), found[2].mul_(factors[1])
         if self.statistic == "covariance":
-            first, second = self._parts(moments)
-            mean, matrix = first - self.first, second - self.second
+            mean, matrix = moments.mean - self.first, moments.matrix - self.second
             distance = self._square(mean, matrix) / self.norm
             factor = 2 * weight / (self.norm * self.scale**2)
-            return distance, *self._toned(mean.mul_(factor), matrix.mul_(factor / self.scale**2))
+            return distance, mean.mul_(factor), matrix.mul_(factor / self.scale**2)
         leaves = [value.detach().requires_grad_(True) for value in (moments.mean, moments.matrix)]
         with torch.enable_grad():
-            found = self.distance(Moments(leaves[0], leaves[1], moments.count), None)
-            of_mean, of_matrix = torch.autograd.grad(weight * found, leaves)
-        return found.item(), of_mean, of_matrix
-
-
-def _toning(covariance: Tensor, whitening: float) -> Tensor:
-    """The covariance to the power of -whitening / 2, [C, C], with a floor below its spectrum."""
-    spectrum, directions = torch.linalg.eigh(covariance)
-    lengths = (spectrum.clamp(min=0) + FLOOR) ** (-whitening / 2)
-    return (directions * lengths) @ directions.T
+            value = self.distance(Moments(leaves[0], leaves[1], moments.count), None)
+            of_mean, of_matrix = torch.autograd.grad(weight * value, leaves)
+        return value.item(), of_mean, of_matrix
 
 
 def _moments(picture: Tensor | Moments) -> Moments:
