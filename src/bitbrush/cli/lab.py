@@ -70,7 +70,7 @@ def _command(name: str, summary: str) -> Callable[..., None]:
         output: Output,
         networks: Networks = None,
         size: Size = 256,
-        steps: Steps = 450,
+        steps: Steps = 250,
         budget: Limit = None,
         workers: Workers = 1,
         threads: Threads = None,
@@ -198,7 +198,7 @@ def groove(
     output: Output,
     network: Annotated[str, typer.Option(help="The network to search for.")] = "quickbrush",
     size: Size = 256,
-    steps: Steps = 450,
+    steps: Steps = 250,
     budget: Annotated[
         int, typer.Option(min=2, help="Paintings of the search; judging it takes more.")
     ] = 60,

@@ -23,7 +23,16 @@ class PaintDefaults:
     encode_scale: float = 1.0
     estimator: str = "trained"
     noise: float = 0.0
+    statistic: str = "covariance"
 
+
+LEARNING_RATES = {
+    ("adam", "pixels"): 0.045,
+    ("adam", "fourier"): 0.03,
+    ("lbfgs", "pixels"): 1.0,
+    ("lbfgs", "fourier"): 1.0,
+}
+"""Step sizes by optimiser and canvas."""
 
 STEP_WINDOW = 3
 """Side in pixels of the blur of Adam's mean squares, on a canvas of pixels."""
@@ -56,6 +65,7 @@ _QUICKBRUSH = PaintDefaults(
     "stage1.block2,stage2.block3",
     "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
     noise=0.02,
+    statistic="wasserstein",
 )
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": _QUICKBRUSH,
@@ -64,6 +74,7 @@ DEFAULTS: dict[str, PaintDefaults] = {
         "stage1.block1,stage2.block3",
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
         noise=0.02,
+        statistic="wasserstein",
     ),
     "quicknet": _COARSE_STEM,
     "quicknet-large": _COARSE_STEM,
@@ -150,6 +161,7 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
         filled.pop("content_taps", None)
     if settings.style_weight == 0:
         filled.pop("style_taps", None)
+        filled.pop("statistic", None)
     if settings.content_weight == settings.style_weight == 0:
         # Colours alone are compared, without the network.
         filled = {}
@@ -160,7 +172,7 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
         # Its steps rest on a loss that stays the same for a while.
         filled["noise"] = 0.0
     if settings.learning_rate is None:
-        filled["learning_rate"] = 0.03 if settings.optimizer == "adam" else 1.0
+        filled["learning_rate"] = LEARNING_RATES[settings.optimizer, settings.canvas]
     if settings.step_window is None and settings.takes_step_window():
         filled["step_window"] = STEP_WINDOW
     if settings.style_size is None and settings.counts_style():

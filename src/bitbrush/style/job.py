@@ -159,7 +159,7 @@ class Job:
                 continue
             features = self._style_features(style)
             for tap, weight in self.style_taps().items():
-                target = StyleTarget(features[tap], s.statistic)
+                target = StyleTarget(features[tap], s.statistic or "covariance")
                 terms.append(StyleTerm(tap, s.style_weight * weight * share, target))
         if s.tv_weight:
             terms.append(SmoothnessTerm(s.tv_weight, smooth))

@@ -59,11 +59,13 @@ class PaintSettings:
     tv_weight: float = setting(0.002, "weight of smoothness (squared total variation)")
     content_taps: str | None = setting(None, "NAME[:WEIGHT],… of the network's taps for content")
     style_taps: str | None = setting(None, "NAME[:WEIGHT],… of the network's taps for style")
-    statistic: str = setting("wasserstein", "what of a tap counts as style", STATISTICS)
-    steps: int = setting(450, "steps over all scales (L-BFGS: evaluations)")
+    statistic: str | None = setting(None, "what of a tap counts as style", STATISTICS)
+    steps: int = setting(250, "steps over all scales (L-BFGS: evaluations)")
     min_size: int = setting(128, "long edge in pixels of the first, coarsest scale")
     optimizer: str = setting("adam", "optimiser of the canvas", OPTIMIZERS)
-    learning_rate: float | None = setting(None, "step size; 0.03 for adam, 1 for lbfgs")
+    learning_rate: float | None = setting(
+        None, "step size; 0.045 for adam (0.03 on a fourier canvas), 1 for lbfgs"
+    )
     schedule: str = setting("constant", "how that step size falls within a scale", SCHEDULES)
     average: float = setting(0.95, "decay of the running average of steps that is the result")
     init: str = setting("content", "'content', 'noise', 'grey', or a picture to begin with")
@@ -157,7 +159,7 @@ class PaintSettings:
             raise InputError("--style-taps has no meaning with --style-weight 0")
         if self.estimator_width is not None and self.estimator in ("trained", "identity"):
             raise InputError(f"--estimator {self.estimator} has no --estimator-width")
-        if self.style_weight == 0 and self.statistic != "wasserstein":
+        if self.style_weight == 0 and self.statistic is not None:
             raise InputError(f"--statistic {self.statistic} has no meaning with --style-weight 0")
         if self.style_weight == 0 and self.content_weight == 0:
             for name in ("encode_scale", "estimator", "estimator_width", "noise"):

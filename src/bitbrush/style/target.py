@@ -34,7 +34,7 @@ class StyleTarget:
             al. 2021), for which moments do not suffice.
     """
 
-    def __init__(self, style: Tensor | Moments, statistic: str = "wasserstein") -> None:
+    def __init__(self, style: Tensor | Moments, statistic: str = "covariance") -> None:
         moments = _moments(style.detach() if isinstance(style, Tensor) else style)
         self.statistic = statistic
         variance = float(moments.matrix.diagonal().mean())
