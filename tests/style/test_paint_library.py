@@ -82,7 +82,7 @@ def test_painting_says_how_it_was_made_and_is_saved(tmp_path: Path) -> None:
     written = read_image(tmp_path / "out.png").rgb
     assert float((written - painting.image).abs().max()) <= 0.5 / 255 + 1e-6
     metadata = read_metadata(tmp_path / "out.png")
-    assert metadata["settings"]["seed"] == 5 and metadata["resolved"]["learning_rate"] == 0.03
+    assert metadata["settings"]["seed"] == 5 and metadata["resolved"]["learning_rate"] == 0.045
     assert (metadata["width"], metadata["height"]) == (64, 49)
     assert metadata["styles"][1]["name"] == "woodcut"
 

@@ -7,6 +7,7 @@ here all grow alike, and faint ones, such as fine strokes, count too.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -57,6 +58,9 @@ class NormalTarget:
         seen = covariance @ self.basis
         variance = float(covariance.diagonal().sum())
         rest = max(variance - float((seen * self.basis).sum()), TINY)
+        if not math.isfinite(variance + rest):
+            # A picture that ran away: whoever paints it notices by this.
+            return math.nan, mean * math.nan, covariance * math.nan
         scales = self.deviations
         both = scales[:, None] * (self.basis.T @ seen) * scales
         spectrum, directions = torch.linalg.eigh((both + both.T) / 2)
