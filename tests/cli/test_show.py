@@ -26,7 +26,7 @@ METADATA: dict[str, Any] = {
     "threads": 2,
     "settings": {
         "size": 256,
-        "steps": 450,
+        "steps": 250,
         "style_weights": [0.7, 0.3],
         "blur_gradient": False,
         "style_size": None,
