@@ -53,7 +53,7 @@ class PaintSettings:
     style_weights: tuple[float, ...] = setting(
         (), "share of each style, in their order, such as 0.7,0.3; equal shares"
     )
-    content_weight: float = setting(0.08, "weight of keeping the content's drawing")
+    content_weight: float = setting(0.12, "weight of keeping the content's drawing")
     style_weight: float = setting(1.0, "weight of taking on the style's texture")
     colour_weight: float = setting(0.5, "weight of taking on the style's palette")
     tv_weight: float = setting(0.002, "weight of smoothness (squared total variation)")
