@@ -233,10 +233,11 @@ def groove(
             if interruptions.waiting:
                 interruptions.deliver("run the same command again to go on")
 
-        found = search(request, laboratory, budget, pairs.seen, pairs.unseen, advance)
+        found = search(request, laboratory, budget, pairs.seen, advance)
         start = len(found.rows)
         judging = laboratory.rows(
-            lesson.judging_cells(request, found), lambda done, note: advance(start + done, note)
+            lesson.judging_cells(request, found, pairs.unseen),
+            lambda done, note: advance(start + done, note),
         )
     outcome = finish(
         lesson.LESSON,
@@ -245,7 +246,7 @@ def groove(
         _told_command(),
         [*found.rows, *judging],
         len({row.cell.key for row in [*found.rows, *judging]}),
-        lesson.findings(request, found, judging),
+        lesson.findings(request, found, pairs.unseen, judging),
     )
     tell(outcome, as_json)
 

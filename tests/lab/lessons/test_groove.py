@@ -57,7 +57,7 @@ class Known:
 def found_by(request: Request, paintings: int) -> tuple[Found, Known]:
     known = Known()
     pairs = groove.parted(request.sources, 1)
-    found = search(request, known, paintings, pairs.seen, pairs.unseen, lambda d, n: None)  # type: ignore[arg-type]
+    found = search(request, known, paintings, pairs.seen, lambda d, n: None)  # type: ignore[arg-type]
     return found, known
 
 
@@ -95,7 +95,7 @@ def test_a_budget_that_ends_leaves_the_best_so_far(make_request: Make) -> None:
             return made if len(self.painted) < 4 * AT_ONCE else made[:-1]
 
     pairs = groove.parted(request.sources, 1)
-    args = (12, pairs.seen, pairs.unseen, lambda d, n: None)
+    args = (12, pairs.seen, lambda d, n: None)
     cut = search(request, Ending(), *args)  # type: ignore[arg-type]
     assert 0 < len(cut.rows) < len(search(request, whole, *args).rows)  # type: ignore[arg-type]
 
@@ -103,17 +103,17 @@ def test_a_budget_that_ends_leaves_the_best_so_far(make_request: Make) -> None:
 def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
     request = make_request("quickbrush", pairs=4)
     found, known = found_by(request, 20)
-    (unseen,) = found.unseen
+    (unseen,) = groove.parted(request.sources, 1).unseen
     assert unseen not in {row.cell.sources for row in found.rows}
-    judging = known.rows(groove.judging_cells(request, found), lambda d, n: None)
-    findings = groove.findings(request, found, judging)
+    judging = known.rows(groove.judging_cells(request, found, [unseen]), lambda d, n: None)
+    findings = groove.findings(request, found, [unseen], judging)
     (verdict,) = findings.verdicts
     assert verdict.outcome in ("confirmed", "refuted")
     assert f"after {len(found.rows)} paintings" in verdict.evidence
     ratio = float(verdict.evidence.split()[0])
     assert (verdict.outcome == "confirmed") == (ratio <= 1.05)
     assert all(len(row) == len(table.header) for table in findings.tables for row in table.rows)
-    assert groove.findings(request, found, []).verdicts[0].outcome == "not tested"
+    assert groove.findings(request, found, [unseen], []).verdicts[0].outcome == "not tested"
 
 
 def test_seen_and_unseen_share_neither_content_nor_style() -> None:
@@ -133,9 +133,7 @@ def test_a_real_search(make_request: Make, tmp_path: Path) -> None:
     laboratory = Laboratory(tmp_path, "quickbrush")
     told: list[float] = []
     pairs = groove.parted(request.sources, 1)
-    found = search(
-        request, laboratory, 4, pairs.seen, pairs.unseen, lambda done, note: told.append(done)
-    )
+    found = search(request, laboratory, 4, pairs.seen, lambda done, note: told.append(done))
     assert told == sorted(told) and told[-1] == 4
     assert {row.found["steps"] for row in found.rows} <= {1, 2, 3}
     assert all(row.distances is not None for row in found.rows)

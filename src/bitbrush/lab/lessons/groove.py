@@ -6,7 +6,7 @@ import math
 import random
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
@@ -77,14 +77,11 @@ def _unlike(pairs: Sequence[Sources]) -> Sequence[Sources]:
     )[:PAIRS]
 
 
-def judging_cells(request: Request, found: Found) -> list[Cell]:
+def judging_cells(request: Request, found: Found, unseen: Sequence[Sources]) -> list[Cell]:
     """The frontiers of the defaults and of what was found, on pairs the search has not seen."""
     (network,) = request.networks
-    unseen = Request(
-        found.unseen, request.networks, request.size, request.steps, request.threads, request.seed
-    )
-    cells = reference_cells(unseen, network)
-    for sources in found.unseen:
+    cells = reference_cells(replace(request, sources=unseen), network)
+    for sources in unseen:
         for times in SPREAD:
             weight = rounded(found.settings["content_weight"] * times)
             cells.append(
@@ -100,7 +97,9 @@ def judging_cells(request: Request, found: Found) -> list[Cell]:
     return cells
 
 
-def findings(request: Request, found: Found, judging: Sequence[Row]) -> Findings:
+def findings(
+    request: Request, found: Found, unseen: Sequence[Sources], judging: Sequence[Row]
+) -> Findings:
     """Importances, the frontier, and whether the search came home."""
     trials = [trial for trial in found.study.trials if trial.values]
     figures_ = [_frontier_figure(trials, found.study.best_trials)]
@@ -120,7 +119,7 @@ def findings(request: Request, found: Found, judging: Sequence[Row]) -> Findings
     header += ["content weight", "TV weight", "style taps", "estimator"]
     settings = [[name, str(value)] for name, value in found.settings.items()]
     return Findings(
-        [_verdict(request, found, judging)],
+        [_verdict(request, found, unseen, judging)],
         [
             Table("Proposals that no other beats in all three", header, best),
             Table("What was found", ["setting", "value"], settings),
@@ -165,7 +164,9 @@ def _importances(study: Study) -> dict[str, float]:
     return dict(found)
 
 
-def _verdict(request: Request, found: Found, judging: Sequence[Row]) -> Verdict:
+def _verdict(
+    request: Request, found: Found, unseen: Sequence[Sources], judging: Sequence[Row]
+) -> Verdict:
     claim = (
         "From deliberately bad weights the search comes to within 5 % of the defaults' style "
         "distance at equal content, on pairs it has not seen."
@@ -173,7 +174,7 @@ def _verdict(request: Request, found: Found, judging: Sequence[Row]) -> Verdict:
     (network,) = request.networks
     defaults = frontiers_of(judging)
     ratios = []
-    for sources in found.unseen:
+    for sources in unseen:
         own = [
             row.distances
             for row in judging

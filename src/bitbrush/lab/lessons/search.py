@@ -58,13 +58,11 @@ class Found:
         study: every proposal, with its figures; those that were given up are pruned.
         rows: of every painting.
         settings: of the proposal that cost the least.
-        unseen: pairs that the search has not seen, for judging it.
     """
 
     study: Study
     rows: Sequence[Row]
     settings: Mapping[str, Any]
-    unseen: Sequence[Sources]
 
 
 @dataclass
@@ -107,7 +105,6 @@ def search(
     laboratory: Laboratory,
     budget: int,
     pairs: Sequence[Sources],
-    unseen: Sequence[Sources],
     advance: Advance,
 ) -> Found:
     """Searches with so many paintings, from a bad start.
@@ -115,7 +112,6 @@ def search(
     Args:
         budget: paintings, at least PAIRS.
         pairs: PAIRS of them, which proposals are painted on.
-        unseen: what is kept for judging; only passed on.
     Raises:
         InputError: not one network, or nothing could be painted.
     """
@@ -141,7 +137,7 @@ def search(
                 made = laboratory.rows(cells, told)
                 rows += made
                 if len(made) < len(cells):
-                    return _found(record, rows, proposals, unseen)  # the budget of time is over
+                    return _found(record, rows, proposals)  # the budget of time is over
                 for each, row in zip(on, made, strict=True):
                     each.rows.append(row)
                     each.trial.report(mean(each.costs), place)
@@ -150,7 +146,7 @@ def search(
             for each in asked:
                 guide.tell(each.trial, _expected(each, proposals))
                 _note(record, each)
-    return _found(record, rows, proposals, unseen)
+    return _found(record, rows, proposals)
 
 
 def _guide(request: Request) -> Study:
@@ -243,11 +239,9 @@ def _note(record: Study, proposal: Proposal) -> None:
     )
 
 
-def _found(
-    record: Study, rows: Sequence[Row], proposals: Sequence[Proposal], unseen: Sequence[Sources]
-) -> Found:
+def _found(record: Study, rows: Sequence[Row], proposals: Sequence[Proposal]) -> Found:
     complete = [each for each in proposals if each.is_complete]
     if not complete:
         raise InputError("nothing was painted; give the search a larger --budget")
     best = min(complete, key=lambda each: mean(each.costs))
-    return Found(record, rows, dict(best.rows[0].cell.settings), unseen)
+    return Found(record, rows, dict(best.rows[0].cell.settings))
