@@ -68,7 +68,7 @@ def footprint(job: Job) -> Footprint:
 
 def _trial(job: Job, side: int) -> Footprint:
     """The same in bytes, for a picture of side x side pixels."""
-    network, statistic = job.network, job.settings.statistic or "covariance"
+    network, statistic = job.network, job.statistic
     random = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, side, side, generator=random).to(network.mean.device)
     with image_estimator(None), torch.no_grad(), _Counter(network) as looking:

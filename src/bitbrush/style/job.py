@@ -85,6 +85,11 @@ class Job:
         """Weights of the style taps, adding up to 1."""
         return _shares(self.settings.style_taps)
 
+    @property
+    def statistic(self) -> str:
+        """What of a tap counts as style; any of them where no style is compared."""
+        return self.settings.statistic or "covariance"
+
     def style_shares(self) -> list[float]:
         """Weight of each style, adding up to 1."""
         weights = self.settings.style_weights or (1.0,) * len(self.styles)
@@ -120,7 +125,7 @@ class Job:
         """
         taps = [self.network.taps[tap] for tap in self.taps()]
         # Sorting whole distributions cannot be done in parts.
-        if not taps or self.settings.statistic == "sliced-wasserstein":
+        if not taps or self.statistic == "sliced-wasserstein":
             return None
         if any(tap.reach is None or tap.size is not None for tap in taps):
             return None
@@ -159,7 +164,7 @@ class Job:
                 continue
             features = self._style_features(style)
             for tap, weight in self.style_taps().items():
-                target = StyleTarget(features[tap], s.statistic or "covariance")
+                target = StyleTarget(features[tap], self.statistic)
                 terms.append(StyleTerm(tap, s.style_weight * weight * share, target))
         if s.tv_weight:
             terms.append(SmoothnessTerm(s.tv_weight, smooth))

@@ -17,7 +17,7 @@ from .statistics import TINY, Moments
 
 KEPT = 0.99
 """Share of the style's variance whose directions are told apart, the strongest first. Of the others
-only the variance in all is compared: they take half of the time, and say little."""
+only the variance in all is compared: they say little, and take a quarter of the time."""
 
 FACTOR = 4.0
 """Of the distance. Features that are stronger by a small share d have a covariance that differs by
