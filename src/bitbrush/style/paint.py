@@ -114,7 +114,8 @@ class Session:
             init=None if self.init is None else self.init.rgb,
         )
         self.scales = self.job.scales()
-        check_memory(self.job)
+        with threads(self.threads):
+            check_memory(self.job)
 
     def steps(self, state: State | None = None) -> Iterator[Step]:
         """The steps of the painting, from the beginning or from a state."""

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.blas import on_one_thread
 from .statistics import TINY, Moments
 
 KEPT = 0.99
@@ -35,6 +36,7 @@ class NormalTarget:
         mean: [C], and covariance [C, C], in units of the features' mean deviation in the style.
     """
 
+    @on_one_thread()
     def __init__(self, mean: Tensor, covariance: Tensor) -> None:
         spectrum, directions = torch.linalg.eigh(covariance)
         spectrum, directions = spectrum.flip(0).clamp(min=0), directions.flip(1)
@@ -47,6 +49,7 @@ class NormalTarget:
         self.rest = max(total - float(spectrum[:kept].sum()), 0.0)
         self.norm = (total + float(mean.square().sum()) + TINY) / FACTOR
 
+    @on_one_thread()
     def with_gradients(self, mean: Tensor, covariance: Tensor) -> tuple[float, Tensor, Tensor]:
         """The squared distance of another distribution over this one's own size, times FACTOR,
         and its gradients to mean [C] and covariance [C, C].
