@@ -212,3 +212,23 @@ def test_progress_is_a_bar_on_a_terminal(
         shown.update(2, "loss 0.5")
     text = capsys.readouterr().err
     assert "painting" in text and "50%" in text and "loss 0.5" in text
+
+
+def test_a_bar_within_a_bar_stands_below_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress("tv", 4) as outer:
+        with progress("compiling kernels", 2) as inner:
+            inner.update(1)
+            outer._display.refresh()
+        outer.update(3, "a painting")
+    text = capsys.readouterr().err
+    assert "compiling kernels" in text
+    last = text[text.rindex("75%") :]
+    assert "a painting" in last and "compiling" not in last
+    with progress("another", 4) as shown:
+        shown.update(2)
+    assert "another" in capsys.readouterr().err

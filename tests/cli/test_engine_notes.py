@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,7 @@ class Kernel:
 def kernels(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     some = [Kernel(True), Kernel(False), Kernel(False)]
     monkeypatch.setattr(runtime, "EVERY_KERNEL", some)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     return some
 
 

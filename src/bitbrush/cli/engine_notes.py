@@ -22,7 +22,7 @@ def prepare_engine(network: Network, asked: str = "auto") -> None:
     """
     if network.engine == "packed":
         if network.mean.device.type == "cpu":
-            _compile()
+            compile_kernels()
     elif asked == "auto" and _has_one_bit_layers(network) and find_spec("numba") is None:
         _say(
             "Numba is not installed, so one-bit layers are computed in floats, which is slower "
@@ -37,11 +37,12 @@ def _has_one_bit_layers(network: Network) -> bool:
     return spec is not None and spec.kind != "float"
 
 
-def _compile() -> None:
+def compile_kernels() -> None:
+    """Compiles the kernels that are not compiled yet, with a progress bar."""
+    from ..engine.compiling import compile_missing, missing_kernels
     from ..engine.kernel_cache import cache_folder, why_no_cache
-    from ..engine.runtime import EVERY_KERNEL
 
-    missing = [kernel for kernel in EVERY_KERNEL if not kernel.is_ready]
+    missing = missing_kernels()
     if not missing:
         return
     if cache_folder() is None:
@@ -49,9 +50,7 @@ def _compile() -> None:
         _say(f"compiling kernels for this CPU, which cannot be kept: {why_no_cache()}")
         return
     with progress("compiling kernels for this CPU, once", len(missing)) as bar:
-        for done, kernel in enumerate(missing, 1):
-            kernel.compile()
-            bar.update(done)
+        compile_missing(bar.update)
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,8 @@ from typing import NoReturn
 
 import typer.main
 
+from ..engine.first_use import before_compiling
+
 # A module's commands join the application when it is imported.
 from . import (  # noqa: F401
     atlas,
@@ -26,11 +28,13 @@ from . import (  # noqa: F401
     weights,
 )
 from .app import app, install_signals
+from .engine_notes import compile_kernels
 
 
 def main() -> NoReturn:
     """Runs `bitbrush` with the process's arguments and ends the process."""
     install_signals()
+    before_compiling(compile_kernels)
     # The name of a file may hold bytes that are no text; they are printed as they came.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, ClassVar
 
 from .app import options
 
@@ -53,7 +54,12 @@ class Line(Progress):
 
 
 class Bar(Progress):
-    """A bar with the share done and the time left, for a terminal."""
+    """A bar with the share done and the time left, for a terminal.
+
+    One that is begun while another is shown stands below it: a terminal has one display.
+    """
+
+    _display: ClassVar[Any] = None
 
     def __init__(self, title: str, total: float | None) -> None:
         # Imported here, since rich costs a tenth of a second that --help should not pay.
@@ -62,23 +68,29 @@ class Bar(Progress):
         from rich.progress import Progress as RichProgress
 
         super().__init__(title, total)
-        self._bar = RichProgress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task(title, total=total, note="")
-        self._bar.start()
+        self._is_first = Bar._display is None
+        if self._is_first:
+            Bar._display = RichProgress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[note]}", markup=False),
+                console=Console(stderr=True),
+            )
+            Bar._display.start()
+        self._task = Bar._display.add_task(title, total=total, note="")
 
     def update(self, done: float, note: str = "") -> None:
         self.done = done
-        self._bar.update(self._task, completed=done, note=note)
+        Bar._display.update(self._task, completed=done, note=note)
 
     def close(self, failed: bool = False) -> None:
-        self._bar.stop()
+        if self._is_first:
+            Bar._display.stop()
+            Bar._display = None
+        else:
+            Bar._display.remove_task(self._task)
 
 
 @contextmanager

@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import stat
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numba
@@ -26,7 +29,13 @@ from llvmlite import binding
 from .precision import cpu_features
 
 WAIT = 60.0
-"""Seconds to wait for another process that compiles the same kernels."""
+"""Seconds to wait for another process that loads or keeps kernels."""
+
+MAKING = "-making-"
+"""In the names of folders beside the cache's own, each for what one process is compiling."""
+
+FORGOTTEN = 3600.0
+"""Seconds after which such a folder is one that a killed process left."""
 
 CONTENTS = "contents.json"
 """The file that holds the hash of every other one."""
@@ -116,18 +125,36 @@ def compiled(make: Any, name: str) -> Any:
     folder = cache_folder()
     if folder is not None:
         try:
-            with FileLock(folder / "lock", timeout=WAIT), _numba_caches_in(folder):
+            lock = FileLock(folder / "lock", timeout=WAIT)
+            with lock, _numba_caches_in(folder):
                 _drop_damaged(folder)
-                made = make(True)
-                if not made.cache_hits:
-                    _note_contents(folder)
-                return made
+                if is_kept(name):
+                    made = make(True)
+                    if not made.cache_hits:
+                        _note_contents(folder)
+                    return made
+            return _compiled_into(folder, lock, make)
         except (OSError, Timeout):
             pass
         except Exception:
             # Whatever a damaged file leads to. If it was the compiler, it will say so again.
             pass
     return make(False)
+
+
+def _compiled_into(folder: Path, lock: FileLock, make: Any) -> Any:
+    """Compiles without keeping others from it, and moves the files in when they are whole."""
+    with TemporaryDirectory(prefix=f"{folder.name}{MAKING}", dir=folder.parent) as name:
+        own = Path(name)
+        with _numba_caches_in(own):
+            made = make(True)
+        with lock:
+            for path in _files(own).values():
+                target = folder / path.relative_to(own)
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                path.replace(target)
+            _note_contents(folder)
+    return made
 
 
 def is_kept(name: str) -> bool:
@@ -162,7 +189,7 @@ def _hash(path: Path) -> str:
 
 @cache
 def _drop_damaged(folder: Path) -> None:
-    """Removes files that are not as they were written, such as those of a full disk."""
+    """Removes files that are not as they were written, and what killed processes left."""
     try:
         noted = dict(json.loads((folder / CONTENTS).read_text()))
     except (OSError, ValueError, TypeError):
@@ -170,6 +197,9 @@ def _drop_damaged(folder: Path) -> None:
     for name, path in _files(folder).items():
         if noted.get(name) != _hash(path):
             path.unlink()
+    for left in folder.parent.glob(f"*{MAKING}*"):
+        if time.time() - left.lstat().st_mtime > FORGOTTEN:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _note_contents(folder: Path) -> None:
