@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bitbrush.engine import compiling, first_use, runtime
+import bitbrush.engine.freeze  # noqa: F401  (defines kernels, which no test is to do)
+from bitbrush.engine import compiling, first_use, kernel_cache, runtime
 from bitbrush.engine.compiling import compile_missing, missing_kernels
 from bitbrush.engine.runtime import Kernel
 
@@ -43,8 +44,9 @@ def helpers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             asked.append(self)
             self.command = command
             self.ended = False
+            self.pid = 1
 
-        def terminate(self) -> None:
+        def kill(self) -> None:
             self.ended = True
 
         def wait(self) -> None:
@@ -92,6 +94,24 @@ def test_another_process_compiles_for_the_cache(tmp_path: Path) -> None:
     assert kept == {"kernels.pack", "kernels.round_planes"}
     assert (folder / CONTENTS).is_file()
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
+
+
+def test_what_a_killed_process_was_compiling_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kernels" / "name"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: folder)
+    for process in (12, 123):
+        (folder.parent / f"name-making-{process}-x").mkdir()
+    kernel_cache.clear_after(12)
+    assert {path.name for path in folder.parent.iterdir()} == {"name", "name-making-123-x"}
+    kernel_cache._drop_damaged(folder)
+    assert (folder.parent / "name-making-123-x").exists(), "somebody may be at it"
+    os.utime(folder.parent / "name-making-123-x", (0, 0))
+    kernel_cache._drop_damaged.cache_clear()
+    kernel_cache._drop_damaged(folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["name"]
 
 
 def test_every_kernel_is_known() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from . import runtime
+from .kernel_cache import clear_after
 from .runtime import Kernel
 
 MOST = 3
@@ -19,8 +20,7 @@ FEWEST = 4
 """Kernels that another process is worth."""
 
 _HELPER = """
-import json, signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+import json, sys
 path, names = json.loads(sys.argv[1])
 sys.path[:] = path
 from bitbrush.engine.compiling import compile_named
@@ -85,5 +85,7 @@ def _helpers(shares: Sequence[Sequence[Kernel]]) -> Iterator[None]:
         yield
     finally:
         for process in running:
-            process.terminate()
+            # What it was at has been compiled here meanwhile.
+            process.kill()
             process.wait()
+            clear_after(process.pid)

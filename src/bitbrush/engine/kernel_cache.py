@@ -144,7 +144,8 @@ def compiled(make: Any, name: str) -> Any:
 
 def _compiled_into(folder: Path, lock: FileLock, make: Any) -> Any:
     """Compiles without keeping others from it, and moves the files in when they are whole."""
-    with TemporaryDirectory(prefix=f"{folder.name}{MAKING}", dir=folder.parent) as name:
+    prefix = f"{folder.name}{MAKING}{os.getpid()}-"
+    with TemporaryDirectory(prefix=prefix, dir=folder.parent) as name:
         own = Path(name)
         with _numba_caches_in(own):
             made = make(True)
@@ -200,6 +201,13 @@ def _drop_damaged(folder: Path) -> None:
     for left in folder.parent.glob(f"*{MAKING}*"):
         if time.time() - left.lstat().st_mtime > FORGOTTEN:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def clear_after(process: int) -> None:
+    """Removes what a killed process of that number was compiling."""
+    folder = cache_folder()
+    for left in [] if folder is None else folder.parent.glob(f"*{MAKING}{process}-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _note_contents(folder: Path) -> None:
