@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -58,10 +59,28 @@ def done_elsewhere(
             raise InputError(text) from error
 
 
+FOLDERS = "bitbrush-worker-"
+"""What the names of folders for lasting files begin with; the process's number follows."""
+
+
 @cache
 def _own_folder() -> tempfile.TemporaryDirectory[str]:
-    """Goes with the process."""
-    return tempfile.TemporaryDirectory(prefix="bitbrush-")
+    """Goes with the process, or with one after it, where it was killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
+        process = left.name.removeprefix(FOLDERS).partition("-")[0]
+        if process.isdecimal() and not _is_alive(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{FOLDERS}{os.getpid()}-")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True
 
 
 @cache
