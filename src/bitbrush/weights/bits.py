@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -188,18 +189,13 @@ def scale_count(layer: QuantConv2d | QuantLinear) -> int | None:
 
 def pack_signs(weight: Tensor) -> Tensor:
     """uint8 [ceil(n / 8)] with one bit for each of the n weights: 1 where w >= 0."""
-    bits = (weight.flatten() >= 0).to(torch.uint8)
-    padded = torch.zeros(-(-bits.numel() // 8) * 8, dtype=torch.uint8)
-    padded[: bits.numel()] = bits
-    places = torch.arange(8, dtype=torch.uint8)
-    return (padded.view(-1, 8) << places).sum(1, dtype=torch.uint8)
+    return torch.from_numpy(np.packbits(weight.flatten().numpy() >= 0, bitorder="little"))
 
 
 def unpack_signs(packed: Tensor, shape: tuple[int, ...]) -> Tensor:
     """-1 and +1 as float32 of that shape, from what `pack_signs` gave."""
-    places = torch.arange(8, dtype=torch.uint8)
-    bits = (packed.view(-1, 1) >> places) & 1
-    return bits.flatten()[: math.prod(shape)].view(shape).float() * 2 - 1
+    bits = np.unpackbits(packed.numpy(), count=math.prod(shape), bitorder="little")
+    return torch.from_numpy(bits).view(shape).float().mul_(2).sub_(1)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
