@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bitbrush.errors import InputError
-from bitbrush.style import memory
+from bitbrush.style import footprint, memory
 from bitbrush.style.job import Job
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,26 @@ def test_refusal_names_the_largest_size_that_fits(
     memory.check_memory(make_job(size=fitting))
     with pytest.raises(InputError):
         memory.check_memory(make_job(size=fitting + 2))
+
+
+def test_what_one_kind_of_painting_takes_is_measured_once(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+    real = footprint._trial
+
+    def trial(job: Job, side: int) -> footprint.Footprint:
+        measured.append(side)
+        return real(job, side)
+
+    monkeypatch.setattr(footprint, "_known", {})
+    monkeypatch.setattr(footprint, "_trial", trial)
+    first = make_job(size=64).footprint
+    assert make_job(size=128, steps=3, content_weight=2.0).footprint is first
+    assert len(measured) == 2
+    for more in ({"statistic": "gram"}, {"content_taps": "stage1.block1"}, {"style_taps": "stem"}):
+        make_job(size=64, **more).footprint  # noqa: B018  (is measured when it is asked for)
+    assert len(measured) == 8
 
 
 def test_where_nothing_fits_no_size_is_named(
