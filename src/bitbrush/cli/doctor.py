@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,16 +93,16 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
         missing.append("Numba, which packed bits need: pip install numba")
         return nothing
     try:
-        # It brings every kernel along.
-        from ..engine import freeze  # noqa: F401
+        from ..engine.compiling import every_kernel
         from ..engine.kernel_cache import cache_folder, why_no_cache
         from ..engine.precision import best_precision, cpu_features
-        from ..engine.runtime import EVERY_KERNEL, openmp_library, threading_layer
+        from ..engine.runtime import openmp_library, threading_layer
     except ImportError as error:
         missing.append(f"a Numba that can be imported: {error}")
         return nothing
     folder = cache_folder()
-    kept = [kernel.name for kernel in EVERY_KERNEL if folder and kernel.is_ready]
+    kernels = every_kernel()
+    kept = [kernel.name for kernel in kernels if folder and kernel.is_ready]
     features = cpu_features()
     return {
         "cpu": {"features": [name for name in FEATURES if name in features]},
@@ -113,7 +113,7 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
             "why_not": why_no_cache(),
             "kept": kept,
         },
-        "kernels": list(_kernels(EVERY_KERNEL)),
+        "kernels": list(_kernels(kernels)),
     }
 
 
@@ -128,7 +128,7 @@ def _why(precision: str, features: frozenset[str]) -> str:
     return "the CPU has no unit that multiplies in bfloat16 or 8-bit integers"
 
 
-def _kernels(kernels: list[Any]) -> Iterator[dict[str, Any]]:
+def _kernels(kernels: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """What each kernel was compiled to. A cached one has no text, so all are compiled anew."""
     with progress("compiling kernels", len(kernels)) as bar:
         for done, kernel in enumerate(kernels, 1):

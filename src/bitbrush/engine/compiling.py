@@ -30,7 +30,7 @@ compile_named(names)
 
 def missing_kernels() -> list[Kernel]:
     """Those that are not compiled yet."""
-    return [kernel for kernel in _every_kernel() if not kernel.is_ready]
+    return [kernel for kernel in every_kernel() if not kernel.is_ready]
 
 
 def compile_missing(advance: Callable[[int], None]) -> None:
@@ -52,13 +52,14 @@ def compile_missing(advance: Callable[[int], None]) -> None:
 
 def compile_named(names: Sequence[str]) -> None:
     """Compiles kernels by name; what a helping process does."""
-    for kernel in _every_kernel():
+    for kernel in every_kernel():
         if kernel.name in names:
             kernel.compile()
 
 
-def _every_kernel() -> Sequence[Kernel]:
-    from . import freeze  # noqa: F401  (which imports whatever defines some)
+def every_kernel() -> Sequence[Kernel]:
+    """All kernels there are."""
+    from . import freeze, moments  # noqa: F401  (with what they import, they define all)
 
     return runtime.EVERY_KERNEL
 

@@ -31,7 +31,7 @@ from .sharing import HEADER, LINE
 _compiling = threading.Lock()
 
 EVERY_KERNEL: list[Kernel] = []
-"""All that have been defined, in that order; `freeze` imports whatever defines some."""
+"""All that have been defined, in that order; `compiling.every_kernel` has all defined first."""
 
 
 class Kernel:
