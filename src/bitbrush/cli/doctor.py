@@ -97,11 +97,12 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
         from ..engine.kernel_cache import cache_folder, why_no_cache
         from ..engine.precision import best_precision, cpu_features
         from ..engine.runtime import openmp_library, threading_layer
+
+        kernels = every_kernel()
     except ImportError as error:
         missing.append(f"a Numba that can be imported: {error}")
         return nothing
     folder = cache_folder()
-    kernels = every_kernel()
     kept = [kernel.name for kernel in kernels if folder and kernel.is_ready]
     features = cpu_features()
     return {
