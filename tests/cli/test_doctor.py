@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 import bitbrush.engine.freeze
+import bitbrush.engine.moments  # defines kernels, as freeze does, which no test is to do
 from bitbrush.cli import doctor
 from bitbrush.cli.app import app
 from bitbrush.engine import kernel_cache, runtime
