@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import bitbrush.engine.moments  # noqa: F401  (defines kernels, which no test is to do)
 from bitbrush.cli import engine_notes
 from bitbrush.cli.app import options
 from bitbrush.cli.engine_notes import prepare_engine
