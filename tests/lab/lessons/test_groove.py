@@ -43,7 +43,7 @@ class Known:
         content = 1 / (1 + 10 * settings.content_weight)
         return {
             "network": settings.network,
-            "style_distance": 0.1 * (1 + off) / content,
+            "style_distance": 0.06 * (1 + off) / content,
             "content_distance": content,
             "grid": 1.0,
             "grid_of_style": 1.0,
@@ -102,7 +102,7 @@ def test_a_budget_that_ends_leaves_the_best_so_far(make_request: Make) -> None:
 
 def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
     request = make_request("quickbrush", pairs=4)
-    found, known = found_by(request, 20)
+    found, known = found_by(request, 30)
     (unseen,) = groove.parted(request.sources, 1).unseen
     assert unseen not in {row.cell.sources for row in found.rows}
     judging = known.rows(groove.judging_cells(request, found, [unseen]), lambda d, n: None)
