@@ -8,6 +8,9 @@ from typing import Any
 
 Points = Sequence[tuple[float, float]]
 
+DECADES = 20.0
+"""Highest over lowest value, below which a logarithmic axis has figures within a decade too."""
+
 
 def curves(
     series: Mapping[str, Points],
@@ -35,6 +38,10 @@ def curves(
         axes.set_xscale("symlog", linthresh=min(positive), linscale=0.5)
     if log_y:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:.3g}")
+        values = [py for points in series.values() for _, py in points if py > 0]
+        if values and max(values) < DECADES * min(values):
+            axes.yaxis.set_minor_formatter("{x:.2g}")
     for name, points in series.items():
         ordered = sorted(points) if line else list(points)
         if ordered:
