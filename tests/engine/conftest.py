@@ -12,9 +12,12 @@ from torch import Tensor
 from bitbrush.engine import kernel_cache
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def kernels_are_kept(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The cache lies beside pytest's own, so that compiling takes time in the first run only."""
+    """The cache lies beside pytest's own, so that compiling takes time in the first run only.
+
+    For one file at a time: tests elsewhere are not to find it.
+    """
     kept = pytest.MonkeyPatch()
     folder = request.config.cache.mkdir("kernels")
     os.chmod(folder, 0o700)
