@@ -10,12 +10,10 @@ them.
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,8 +71,7 @@ class Kernel:
             tell_of_compiling()
         with _compiling:
             if self._compiled is None:
-                with _uncollected():
-                    self._kept = compiled(self._made, self.name)
+                self._kept = compiled(self._made, self.name)
                 address = self._kept.address
                 self._compiled = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
         return self._compiled
@@ -94,18 +91,6 @@ class Kernel:
 
     def _made(self, cache: bool) -> Any:
         return numba.cfunc(_signature(self.fields), cache=cache)(self._body)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the search for cycles, a tenth of a compiler's time that finds next to nothing."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 @cache
