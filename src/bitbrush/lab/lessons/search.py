@@ -39,7 +39,7 @@ RANDOM = 5
 EXCHANGE = 0.15
 """How much style distance is worth one of content distance. About the slope of a good network's
 frontier where a picture is clearly painted and still clearly itself: quickbrush's is 0.17 to 0.29
-below a content weight of 0.2, and 0.07 to 0.12 above."""
+above a content weight of 0.2, and 0.07 to 0.12 below."""
 
 GRAIN = 0.05
 """How much a proposal's artefacts count, in logarithms, beside its distances."""
