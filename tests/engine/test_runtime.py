@@ -110,6 +110,16 @@ def test_assembly_shows_vector_instructions() -> None:
     assert "mm" in text or "v0." in text
 
 
+def test_assembly_is_kept_for_the_next_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = PACK.assembly()
+
+    def compiled_again(cache: bool) -> None:
+        raise AssertionError("it is there")
+
+    monkeypatch.setattr(PACK, "_made", compiled_again)
+    assert PACK.assembly() == text
+
+
 def test_who_runs_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "openmp", lambda: None)
     assert runtime.threading_layer() == "threads of Python"

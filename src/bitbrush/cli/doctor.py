@@ -94,7 +94,7 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
         return nothing
     try:
         from ..engine.compiling import every_kernel
-        from ..engine.kernel_cache import cache_folder, why_no_cache
+        from ..engine.kernel_cache import cache_folder, is_kept, why_no_cache
         from ..engine.precision import best_precision, cpu_features
         from ..engine.runtime import openmp_library, threading_layer
 
@@ -102,8 +102,9 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
     except ImportError as error:
         missing.append(f"a Numba that can be imported: {error}")
         return nothing
+    compiled = list(_kernels(kernels))
     folder = cache_folder()
-    kept = [kernel.name for kernel in kernels if folder and kernel.is_ready]
+    kept = [kernel.name for kernel in kernels if is_kept(kernel.name)]
     features = cpu_features()
     return {
         "cpu": {"features": [name for name in FEATURES if name in features]},
@@ -114,7 +115,7 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
             "why_not": why_no_cache(),
             "kept": kept,
         },
-        "kernels": list(_kernels(kernels)),
+        "kernels": compiled,
     }
 
 
@@ -130,8 +131,8 @@ def _why(precision: str, features: frozenset[str]) -> str:
 
 
 def _kernels(kernels: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """What each kernel was compiled to. A cached one has no text, so all are compiled anew."""
-    with progress("compiling kernels", len(kernels)) as bar:
+    """What each kernel was compiled to; the first time that takes compiling it."""
+    with progress("reading kernels", len(kernels)) as bar:
         for done, kernel in enumerate(kernels, 1):
             yield {"name": kernel.name} | instructions(kernel.assembly())
             bar.update(done, kernel.name)

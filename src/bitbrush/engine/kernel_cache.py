@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -177,6 +177,26 @@ def is_kept(name: str) -> bool:
     return folder is not None and any(
         path.name.partition("-")[0].endswith(f".{name}") for path in folder.rglob("*.nbc")
     )
+
+
+def kept_text(name: str) -> str | None:
+    """The instructions of a kernel of this name, if `keep_text` was given them."""
+    folder = cache_folder()
+    try:
+        return None if folder is None else (folder / f"{name}.s").read_text()
+    except OSError:
+        return None
+
+
+def keep_text(name: str, text: str) -> None:
+    """Keeps what a kernel was compiled to, for people to read, where kernels are kept."""
+    folder = cache_folder()
+    if folder is None:
+        return
+    with suppress(OSError):
+        written = folder / f"{name}.s.{uuid.uuid4().hex[:8]}"
+        written.write_text(text)
+        written.replace(folder / f"{name}.s")
 
 
 @contextmanager

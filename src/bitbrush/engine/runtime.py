@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from .first_use import tell_of_compiling
-from .kernel_cache import compiled, is_kept
+from .kernel_cache import compiled, is_kept, keep_text, kept_text
 from .sharing import HEADER, LINE
 
 _compiling = threading.Lock()
@@ -79,10 +79,16 @@ class Kernel:
     def assembly(self) -> str:
         """The machine instructions that it was compiled to.
 
-        A kernel from the cache has none to show, so this compiles anew.
+        A kernel from the cache has none to show, so it is compiled anew, and they are kept.
         """
-        with _compiling:
-            return str(self._made(False)._library.get_asm_str())
+        text = kept_text(self.name)
+        if text is None:
+            self.compile()
+            with _compiling:
+                made = self._made(False) if self._kept.cache_hits else self._kept
+                text = str(made._library.get_asm_str())
+            keep_text(self.name, text)
+        return text
 
     @property
     def is_ready(self) -> bool:
