@@ -41,9 +41,10 @@ from bitbrush.networks.taps import Network
 from bitbrush.train.card import Report, write_card
 from bitbrush.train.distil import Recipe, Target, distil
 from bitbrush.train.duplicates import Unwanted
+from bitbrush.train.growing import grow
 from bitbrush.train.pictures import PictureCache, encoded_pictures
-from bitbrush.weights.bits import save_network
-from bitbrush.weights.loading import load_network
+from bitbrush.weights.bits import load_into, read_network_file, save_network
+from bitbrush.weights.loading import load_network, resolve_path
 
 NAME = "quickbrush"
 
@@ -95,6 +96,15 @@ def built(
     return student
 
 
+def trained(name: str) -> QuickBrush:
+    """The network of that name, with the weights that it has on this machine."""
+    network, file = network_spec(name).build(), resolve_path(name).path
+    if not isinstance(network, QuickBrush) or file is None:
+        raise InputError(f"{name} is no quickbrush")
+    load_into(network, read_network_file(file)[0])
+    return network
+
+
 def unwanted(folders: Sequence[Path]) -> Unwanted:
     """All pictures in these folders."""
     files = [file for folder in folders for file in encoded_pictures(folder)]
@@ -115,7 +125,12 @@ def main(
     random_signs: Annotated[
         bool, typer.Option("--random-signs", help="A control: leave the one-bit weights as drawn.")
     ] = False,
+    grown_from: Annotated[
+        str | None, typer.Option(help="A trained relative that it computes the same as, at first.")
+    ] = None,
     pictures: Annotated[int, typer.Option(help="Pictures to see in all.")] = Recipe.pictures,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = Recipe.batch,
+    learning_rate: Annotated[float, typer.Option(help="At its highest.")] = Recipe.learning_rate,
     seed: Annotated[int, typer.Option(help="Seed of weights and crops.")] = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
@@ -123,11 +138,13 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     student = built(network, stem, widths, blocks, random_signs)
+    if grown_from is not None:
+        grow(trained(grown_from), student)
     student.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     teachers = [
         load_network(name, device=device).to(memory_format=torch.channels_last) for name in teacher
     ]
-    recipe = Recipe(pictures=pictures, seed=seed)
+    recipe = Recipe(pictures=pictures, batch=batch, learning_rate=learning_rate, seed=seed)
     columns = (
         *Bar.get_default_columns()[:3],
         TimeElapsedColumn(),

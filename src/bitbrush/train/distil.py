@@ -24,6 +24,10 @@ VARIANCE_FLOOR = 0.05
 """Least variance of a teacher's channel, as a share of its layer's mean variance."""
 
 
+RIDGE = 1e-4
+"""Added to a tap's variances where a head is solved for, as a share of their mean."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A teacher's layer and the tap of the student that has to hold it.
@@ -75,7 +79,8 @@ class Heads(nn.Module):
 
     def __init__(self, targets: Sequence[Target], student: Network, sample: Tensor) -> None:
         """Args:
-        sample: pictures [N, 3, H, W] that give each channel's mean and variance.
+        sample: pictures [N, 3, H, W] that give each channel's variance, and the heads to start
+            from.
         """
         super().__init__()
         self.targets = tuple(targets)
@@ -85,11 +90,7 @@ class Heads(nn.Module):
             for index, target in enumerate(targets):
                 feature = target.teacher(sample, [target.layer])[target.layer]
                 variance, mean = torch.var_mean(feature, (0, 2, 3))
-                head = nn.Conv2d(taps[target.tap].shape[1], len(mean), 1)
-                head.weight.zero_()
-                if head.bias is not None:
-                    head.bias.copy_(mean)
-                self.heads.append(head)
+                self.heads.append(_best_head(taps[target.tap], feature))
                 floored = variance.clamp(min=VARIANCE_FLOOR * float(variance.mean()))
                 self.register_buffer(f"scale{index}", floored.rsqrt().view(1, -1, 1, 1))
 
@@ -114,6 +115,22 @@ class Heads(nn.Module):
             error = (head(taps[target.tap][grid]) - wanted) * self.get_buffer(f"scale{index}")
             losses.append(error.float().square().mean())
         return losses
+
+
+def _best_head(tap: Tensor, feature: Tensor) -> nn.Conv2d:
+    """The 1x1 convolution that explains most of a feature by a tap, both [N, C, H, W]."""
+    inputs, outputs = (each.movedim(1, 0).flatten(1) for each in (tap, feature))
+    middle, mean = (each.mean(1, keepdim=True) for each in (inputs, outputs))
+    inputs = inputs - middle
+    gram = (inputs @ inputs.T).double()
+    # Channels may be equal, or a batch norm's zeros.
+    gram.diagonal().add_(RIDGE * gram.diagonal().mean() + torch.finfo(torch.float32).tiny)
+    weight = torch.linalg.solve(gram, (inputs @ (outputs - mean).T).double()).float().T
+    head = nn.Conv2d(len(inputs), len(outputs), 1)
+    head.weight.copy_(weight[:, :, None, None])
+    assert head.bias is not None
+    head.bias.copy_((mean - weight @ middle).squeeze(1))
+    return head
 
 
 def distil(
