@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import bitbrush.engine.moments  # noqa: F401  (defines kernels, which no test is to do)
 from bitbrush.cli import engine_notes
 from bitbrush.cli.app import options
 from bitbrush.cli.engine_notes import prepare_engine
-from bitbrush.engine import kernel_cache, runtime
+from bitbrush.engine import kernel_cache
+from bitbrush.engine import kernels as defined
 from bitbrush.engine.freeze import freeze
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.vgg import vgg19
@@ -32,7 +32,7 @@ class Kernel:
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     some = [Kernel(True), Kernel(False), Kernel(False)]
-    monkeypatch.setattr(runtime, "EVERY_KERNEL", some)
+    monkeypatch.setattr(defined, "KERNELS", some)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     return some
 

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-import bitbrush.engine.freeze
-import bitbrush.engine.moments  # noqa: F401  (define kernels, which no test is to do)
-from bitbrush.engine import compiling, first_use, kernel_cache, runtime
+from bitbrush.engine import compiling, first_use, kernel_cache
+from bitbrush.engine import kernels as defined
 from bitbrush.engine.compiling import compile_missing, missing_kernels
-from bitbrush.engine.runtime import Kernel
+from bitbrush.engine.kernel import Kernel
 
 
 class Compiled:
@@ -31,7 +30,7 @@ class Compiled:
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     some: list[Any] = [Compiled(f"kernel{number}", number == 0) for number in range(9)]
-    monkeypatch.setattr(runtime, "EVERY_KERNEL", some)
+    monkeypatch.setattr(defined, "KERNELS", some)
     return some
 
 
@@ -83,36 +82,14 @@ def test_no_process_can_be_started(kernels: list[Any], monkeypatch: pytest.Monke
 
 
 def test_another_process_compiles_for_the_cache(tmp_path: Path) -> None:
-    from bitbrush.engine.kernel_cache import CONTENTS, identity
-
     own = {**os.environ, "BITBRUSH_CACHE": str(tmp_path)}
     task = f'[{list(sys.path)!r}, ["pack", "round_planes"]]'.replace("'", '"')
     subprocess.run(
         [sys.executable, "-c", compiling._HELPER, task], env=own, check=True, timeout=120
     )
-    folder = tmp_path / "kernels" / identity()
-    kept = {path.name.partition("-")[0] for path in folder.rglob("*.nbc")}
-    assert kept == {"kernels.pack", "kernels.round_planes"}
-    assert (folder / CONTENTS).is_file()
+    folder = tmp_path / "kernels" / kernel_cache.identity()
+    assert {path.name for path in folder.iterdir()} == {"pack.kernel", "round_planes.kernel"}
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
-
-
-def test_what_a_killed_process_was_compiling_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "kernels" / "name"
-    folder.mkdir(parents=True)
-    monkeypatch.setattr(kernel_cache, "cache_folder", lambda: folder)
-    for process in (12, 123):
-        (folder.parent / f"name-making-{process}-x").mkdir()
-    kernel_cache.clear_after(12)
-    assert {path.name for path in folder.parent.iterdir()} == {"name", "name-making-123-x"}
-    kernel_cache._drop_damaged(folder)
-    assert (folder.parent / "name-making-123-x").exists(), "somebody may be at it"
-    os.utime(folder.parent / "name-making-123-x", (0, 0))
-    kernel_cache._drop_damaged.cache_clear()
-    kernel_cache._drop_damaged(folder)
-    assert [path.name for path in folder.parent.iterdir()] == ["name"]
 
 
 def test_every_kernel_is_known() -> None:
@@ -121,26 +98,16 @@ def test_every_kernel_is_known() -> None:
 
 
 def test_who_asked_is_told_once_before_a_kernel_is_compiled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(first_use, "_listeners", [])
-    monkeypatch.setattr("bitbrush.engine.runtime.EVERY_KERNEL", [])
-    monkeypatch.setattr("bitbrush.engine.runtime.is_kept", lambda name: name == "kept")
-    monkeypatch.setattr(
-        "bitbrush.engine.runtime.compiled",
-        lambda make, name: type("Made", (), {"address": 1}),
-    )
+    monkeypatch.setattr("bitbrush.engine.kernel.is_kept", lambda name: name == "kept")
+    monkeypatch.setattr(Kernel, "_loaded", lambda kernel: 1 if kernel.name == "kept" else None)
+    monkeypatch.setattr(Kernel, "_compiled", lambda kernel: 1)
     told: list[str] = []
-
-    def kept() -> None: ...
-
-    def missing() -> None: ...
-
-    def another() -> None: ...
-
     # A listener may compile others, of which nobody is told again.
-    first_use.before_compiling(lambda: (told.append("now"), Kernel(another, "").compile()))
-    Kernel(kept, "").compile()
+    first_use.before_compiling(lambda: (told.append("now"), Kernel("", "another", "").compile()))
+    Kernel("", "kept", "").compile()
     assert not told
-    Kernel(missing, "").compile()
+    Kernel("", "missing", "").compile()
     assert told == ["now"]

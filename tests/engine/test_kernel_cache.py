@@ -8,21 +8,29 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numba
 import pytest
 from llvmlite import binding
 
 from bitbrush.engine import kernel_cache
-from bitbrush.engine.kernel_cache import cache_folder, identity, is_kept, why_no_cache
-from bitbrush.engine.runtime import Kernel
+from bitbrush.engine.kernel import HEADER, Kernel
+from bitbrush.engine.kernel_cache import (
+    cache_folder,
+    identity,
+    is_kept,
+    keep,
+    kept,
+    why_no_cache,
+)
+from bitbrush.engine.kernels import PACK
+from bitbrush.engine.machine_code import MachineCode
 
 posix = pytest.mark.skipif(os.name != "posix", reason="folders have no such modes")
 
 
 def _forget() -> None:
-    for remembered in (cache_folder, why_no_cache, kernel_cache._drop_damaged):
+    for remembered in (cache_folder, why_no_cache):
         remembered.cache_clear()
 
 
@@ -42,13 +50,12 @@ def small(arguments: object) -> None:
     numba.carray(arguments, 1)[0].value = 1
 
 
+def kernel() -> Kernel:
+    return Kernel(__name__, "small", "value")
+
+
 def run_small() -> None:
-    Kernel(small, "value")(1, value=3)
-
-
-@pytest.fixture(autouse=True)
-def only_our_own_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bitbrush.engine.runtime.EVERY_KERNEL", [])
+    kernel()(1, value=3)
 
 
 @posix
@@ -59,20 +66,36 @@ def test_the_folder_is_the_user_s_alone(root: Path) -> None:
         assert own.stat().st_mode & 0o777 == 0o700 and own.stat().st_uid == os.getuid()
 
 
-def test_a_kernel_is_kept_and_found_again(root: Path) -> None:
+def test_a_kernel_is_kept_and_found_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_kept("small")
     run_small()
     assert is_kept("small") and not is_kept("smal") and not is_kept("mall")
     folder = cache_folder()
     assert folder is not None
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb?")}
-    assert before
-    _forget()
-    again = Kernel(small, "value")
+    (file,) = folder.iterdir()
+    before = file.stat().st_mtime_ns
+    monkeypatch.setattr(Kernel, "_build", None)
+    again = kernel()
     assert again.is_ready
     again(1, value=3)
-    assert again._kept.cache_hits == 1
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.nb?")} == before
+    assert file.stat().st_mtime_ns == before
+
+
+def test_what_is_kept_runs_without_the_compiler(root: Path) -> None:
+    Kernel(".pixels", "pack", " ".join(PACK.fields[len(HEADER) :])).compile()
+    program = (
+        "import sys, torch; from bitbrush.engine.launch import pack_map;"
+        "from bitbrush.engine.packing import PackedMap;"
+        "packed = PackedMap.empty((1, 64, 1, 1)); pack_map(-torch.ones(1, 64, 1, 1), packed);"
+        "print(int(packed.words), 'numba' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout.split() == ["0", "False"], ran.stderr
 
 
 def _link(root: Path, place: Path) -> None:
@@ -107,7 +130,7 @@ def test_a_folder_that_others_may_fill_is_refused(
     assert cache_folder() is None
     assert reason in str(why_no_cache())
     run_small()
-    assert not list(root.parent.rglob("*.nb?")), "kernels are in memory only"
+    assert not list(root.parent.rglob("*.kernel")), "kernels are in memory only"
 
 
 @posix
@@ -163,41 +186,33 @@ def test_without_a_place_to_write_kernels_run_from_memory(
         _forget()
 
 
-@pytest.mark.parametrize("damage", ["index", "data", "short", "contents", "all"])
-def test_damaged_files_are_compiled_anew(root: Path, damage: str) -> None:
+def _zeros(data: bytes) -> bytes:
+    return data[: len(data) // 2] + bytes(64) + data[len(data) // 2 + 64 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [_zeros, lambda data: data[:100], lambda data: b"", lambda data: b"nothing of use"]
+)
+def test_damaged_files_are_compiled_anew(root: Path, damage: Callable[[bytes], bytes]) -> None:
     run_small()
     folder = cache_folder()
     assert folder is not None
-    if damage in ("index", "all"):
-        next(folder.rglob("*.nbi")).write_bytes(b"\x80\x04nothing of use")
-    if damage in ("data", "all"):
-        data = next(folder.rglob("*.nbc"))
-        whole = bytearray(data.read_bytes())
-        middle = len(whole) // 2
-        whole[middle : middle + 512] = bytes(512)
-        data.write_bytes(whole)
-    if damage == "short":
-        data = next(folder.rglob("*.nbc"))
-        data.write_bytes(data.read_bytes()[:100])
-    if damage in ("contents", "all"):
-        (folder / kernel_cache.CONTENTS).write_text("[1, 2")
-    _forget()
-    kernel = Kernel(small, "value")
-    kernel(1, value=3)
-    assert kernel._kept.cache_hits == 0
-    _forget()
-    again = Kernel(small, "value")
-    again(1, value=3)
-    assert again._kept.cache_hits == 1, "what was damaged has been replaced"
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert not is_kept("small")
+    run_small()
+    assert is_kept("small"), "what was damaged has been replaced"
 
 
-def test_what_fails_to_load_is_compiled_in_memory(root: Path) -> None:
-    def make(cache: bool) -> object:
-        if cache:
-            raise EOFError("Ran out of input")
-        return SimpleNamespace(address=1)
-
-    assert kernel_cache.compiled(make, "any").address == 1
+def test_what_does_not_hold_the_kernel_is_compiled_anew(root: Path) -> None:
+    run_small()
+    code = kept("small")
+    assert code is not None
+    keep("small", MachineCode("another", code.object_file))
+    run_small()
+    again = kept("small")
+    assert again is not None and again.symbol != "another"
 
 
 def test_another_cpu_or_source_has_another_folder(
@@ -214,7 +229,7 @@ def test_another_cpu_or_source_has_another_folder(
         patch.setattr(binding, "get_host_cpu_name", lambda: "another-cpu")
         third = identity(sources)
     with monkeypatch.context() as patch:
-        patch.setattr(numba, "__version__", "0.0.0")
+        patch.setattr(kernel_cache, "version", lambda package: "0.0.0")
         fourth = identity(sources)
     with monkeypatch.context() as patch:
         patch.setattr(kernel_cache, "cpu_features", lambda: frozenset({"neon"}))

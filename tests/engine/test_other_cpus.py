@@ -20,7 +20,7 @@ AVX2 = [*NO_VECTORS, "avx", "avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt"]
 SCRIPT = """
 import json, sys
 import torch
-from bitbrush.engine import counting, precision
+from bitbrush.engine import arranging, precision
 from bitbrush.weights.loading import load_network
 
 def run(engine, precision):
@@ -36,7 +36,7 @@ def apart(one, other):
     return float((one - other).norm() / other.norm())
 
 real = run("float", "auto")
-found = {"words": counting.counts_words(), "best": precision.best_precision()}
+found = {"words": arranging.counts_words(), "best": precision.best_precision()}
 for name in ("float32", "bf16", "int8"):
     packed = run("packed", name)
     found[name] = [apart(one, other) for one, other in zip(packed, real)]

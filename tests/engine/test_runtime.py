@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bitbrush.engine import runtime
 from bitbrush.engine.freeze import packed
-from bitbrush.engine.kernels import PACK
+from bitbrush.engine.kernels import KERNELS, PACK
 from bitbrush.layers import QuantConv2d
 from bitbrush.quantizers import Sign
 
@@ -101,7 +101,7 @@ def test_every_thread_ends_before_an_interruption_does() -> None:
 
 
 def test_kernels_are_named_once() -> None:
-    names = [kernel.name for kernel in runtime.EVERY_KERNEL]
+    names = [kernel.name for kernel in KERNELS]
     assert len(set(names)) == len(names)
 
 
@@ -113,10 +113,10 @@ def test_assembly_shows_vector_instructions() -> None:
 def test_assembly_is_kept_for_the_next_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     text = PACK.assembly()
 
-    def compiled_again(cache: bool) -> None:
+    def built_again() -> None:
         raise AssertionError("it is there")
 
-    monkeypatch.setattr(PACK, "_made", compiled_again)
+    monkeypatch.setattr(PACK, "_build", built_again)
     assert PACK.assembly() == text
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numba import carray
 
-from bitbrush.engine import runtime, simd
-from bitbrush.engine.runtime import Kernel
-from bitbrush.engine.sharing import next_chunk, take_seat
+from bitbrush.engine import runtime
+from bitbrush.engine.kernel import Kernel
+from bitbrush.engine.native import simd
+from bitbrush.engine.native.sharing import next_chunk, take_seat
 
 TAKEN = 1000
 
@@ -35,9 +36,8 @@ def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    monkeypatch.setattr(runtime, "EVERY_KERNEL", [])
-    return Kernel(note_takers, "cells chunks busy")
+def kernel() -> Kernel:
+    return Kernel(__name__, "note_takers", "cells chunks busy")
 
 
 def takers(kernel: Kernel, threads: int, chunks: int, busy: int) -> np.ndarray:

@@ -144,12 +144,13 @@ def _popcount_words() -> float:
     import numba
     import numpy as np
 
-    from ..engine import counting, llvm
+    from ..engine.native import counting
+    from ..engine.sizes import BLOCK, TILE
 
     rows, run, rounds = 3, 12, 20_000
-    weights = np.arange(rows * run * llvm.BLOCK, dtype=np.int32)
-    pixels = np.arange(llvm.TILE * rows * run, dtype=np.int32)
-    sums = np.zeros((llvm.TILE, llvm.BLOCK), np.int32)
+    weights = np.arange(rows * run * BLOCK, dtype=np.int32)
+    pixels = np.arange(TILE * rows * run, dtype=np.int32)
+    sums = np.zeros((TILE, BLOCK), np.int32)
 
     @numba.njit
     def count(rounds: Any, sums: Any, pixels: Any, weights: Any) -> None:
@@ -160,7 +161,7 @@ def _popcount_words() -> float:
 
     addresses = (sums.ctypes.data, pixels.ctypes.data, weights.ctypes.data)
     seconds = _best(lambda: count(rounds, *addresses))
-    return rounds * llvm.TILE * llvm.BLOCK * rows * run / 2 / seconds
+    return rounds * TILE * BLOCK * rows * run / 2 / seconds
 
 
 def _octet_macs() -> float | None:
@@ -168,15 +169,16 @@ def _octet_macs() -> float | None:
     import numba
     import numpy as np
 
-    from ..engine import llvm, winograd_simd
+    from ..engine.native import winograd_simd
     from ..engine.precision import cpu_features, octet_units
+    from ..engine.sizes import BLOCK, TILE
 
     if not octet_units(cpu_features()):
         return None
     room, rounds = 64, 100_000
-    octets = np.ones((llvm.TILE, room), np.uint8)
-    weights = np.ones((room, llvm.BLOCK), np.int8)
-    base, sums = np.zeros(llvm.BLOCK, np.int32), np.zeros((llvm.TILE, llvm.BLOCK), np.int32)
+    octets = np.ones((TILE, room), np.uint8)
+    weights = np.ones((room, BLOCK), np.int8)
+    base, sums = np.zeros(BLOCK, np.int32), np.zeros((TILE, BLOCK), np.int32)
 
     @numba.njit
     def multiply(rounds: Any, sums: Any, octets: Any, weights: Any, base: Any) -> None:
@@ -185,7 +187,7 @@ def _octet_macs() -> float | None:
 
     addresses = [array.ctypes.data for array in (sums, octets, weights, base)]
     seconds = _best(lambda: multiply(rounds, *addresses))
-    return rounds * llvm.TILE * llvm.BLOCK * room / seconds * torch.get_num_threads()
+    return rounds * TILE * BLOCK * room / seconds * torch.get_num_threads()
 
 
 def _product(dtype: torch.dtype, side: int = 2048) -> float:

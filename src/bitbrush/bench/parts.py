@@ -18,11 +18,11 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from ..engine.line import LineNetwork
-from ..engine.packing import BLOCK
 from ..engine.precision import LOW_BITS, Precision
 from ..engine.profiling import FLOATS as FLOAT_LAYERS
 from ..engine.profiling import GRADIENT as GRADIENT_CONVOLUTION
 from ..engine.profiling import STAGE, STAGE_BACK
+from ..engine.sizes import BLOCK
 from ..networks.registry import network_spec
 from ..networks.summary import summarise
 from ..networks.taps import Network

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from . import runtime
-from .kernel_cache import clear_after
-from .runtime import Kernel
+from . import kernels
+from .kernel import Kernel
 
 MOST = 3
 """Processes besides this one. Each takes two seconds to start, and 250 MB while it is there."""
@@ -59,9 +58,7 @@ def compile_named(names: Sequence[str]) -> None:
 
 def every_kernel() -> Sequence[Kernel]:
     """All kernels there are."""
-    from . import freeze, moments  # noqa: F401  (with what they import, they define all)
-
-    return runtime.EVERY_KERNEL
+    return kernels.KERNELS
 
 
 @contextmanager
@@ -89,4 +86,3 @@ def _helpers(shares: Sequence[Sequence[Kernel]]) -> Iterator[None]:
             # What it was at has been compiled here meanwhile.
             process.kill()
             process.wait()
-            clear_after(process.pid)

@@ -23,7 +23,6 @@ from .fused import (
     rows_of,
 )
 from .line import LineNetwork, Part
-from .llvm import LANES
 from .modules import (
     Affine,
     PackedConv2d,
@@ -35,6 +34,7 @@ from .modules import (
     PackedStage,
 )
 from .precision import Precision, resolve_precision
+from .sizes import LANES
 from .ways import ways
 
 

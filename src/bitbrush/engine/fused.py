@@ -10,14 +10,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..layers import Padding, PoolKind, same_padding
-from .blur import AVERAGE, BLUR, BLUR_BACK, MAXIMUM, NONE, SEEN, WINDOW
 from .buffers import empty
-from .filtering import DEPTHWISE, ROW
+from .kernels import BLUR, BLUR_BACK, DEPTHWISE, STEM, STEM_BACK
 from .launch import CHUNKS, address, channels_last, empty_map, workspace
-from .llvm import LANES, TILE
 from .precision import Precision
 from .products import Matrix
-from .stem import COLOURS, STEM, STEM_BACK, VECTORS
+from .sizes import (
+    AVERAGE,
+    COLOURS,
+    LANES,
+    MAXIMUM,
+    NONE,
+    ROW,
+    SEEN,
+    STEM_VECTORS,
+    TILE,
+    WINDOW,
+)
 from .steps import Sequence, StepModule
 
 POOLS = {None: NONE, "max": MAXIMUM, "average": AVERAGE}
@@ -165,7 +174,7 @@ class PictureConv2d(StepModule):
         # Of a tile of pixels at the end, those behind the last one look further.
         line = left + max(width, (out_width + TILE) * self.stride + kernel)
         taps = kernel * kernel * COLOURS
-        work = workspace(8 * taps + 4 * (kernel * COLOURS * line + TILE * VECTORS * LANES))
+        work = workspace(8 * taps + 4 * (kernel * COLOURS * line + TILE * STEM_VECTORS * LANES))
         STEM(
             torch.get_num_threads(),
             **_chunks(images * out_height),

@@ -13,7 +13,7 @@ from .buffers import empty
 from .factors import EVERYWHERE, REALS, Factor
 from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
 from .packing import Filters, PackedMap, blocks_of
-from .sharing import LINE
+from .sizes import LINE
 
 CHUNKS = 8
 """Chunks of work for each thread: a thread that is held up leaves its share to the others."""

@@ -14,9 +14,10 @@ from .buffers import empty
 from .chain import Chain, Rectified, ResidualChain, fill_exact
 from .factors import factor_of
 from .launch import add_residual, convolve, empty_map, pack_map, pass_gradient
-from .packing import BLOCK, Filters, PackedMap, blocks_of, padded
+from .packing import Filters, PackedMap, blocks_of, padded
 from .plain import PlainConvolution
 from .precision import Precision
+from .sizes import BLOCK
 from .transposed import TransposedFilters
 
 

@@ -9,10 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import counting
-
-BLOCK = 64
-"""Channels whose bits share a word."""
+from .arranging import arranged, as_they_were
+from .sizes import BLOCK
 
 
 def blocks_of(channels: int) -> int:
@@ -66,9 +64,7 @@ class Filters:
         turned = filled.reshape(blocks_of(out), BLOCK, -1).transpose(0, 2, 1)
         # torch's memory begins at a cache line, numpy's does not, and loads would lie across two.
         return cls(
-            torch.from_numpy(counting.arranged(turned)).clone(
-                memory_format=torch.contiguous_format
-            ),
+            torch.from_numpy(arranged(turned)).clone(memory_format=torch.contiguous_format),
             channels,
             out,
             kernel,
@@ -76,7 +72,7 @@ class Filters:
 
     def signs(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The filters as -1 and +1, [O, C, k, k]."""
-        turned = counting.as_they_were(self.words.numpy()).transpose(0, 2, 1)
+        turned = as_they_were(self.words.numpy()).transpose(0, 2, 1)
         flat = np.ascontiguousarray(turned).reshape(-1, turned.shape[2])[: self.channels_out]
         words = torch.from_numpy(flat.view(np.int64))
         shape = (self.channels_out, self.kernel, self.kernel, -1)

@@ -53,6 +53,11 @@ def has_half_units() -> bool:
     return bool(cpu_features() & {"amx-bf16", "avx512bf16"})
 
 
+def has_half_products() -> bool:
+    """Whether the CPU multiplies pairs of bfloat16 and adds them up in float32."""
+    return "avx512bf16" in cpu_features()
+
+
 def resolve_precision(name: str) -> Precision:
     """What a name from PRECISIONS means on this machine.
 

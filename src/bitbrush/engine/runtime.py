@@ -1,117 +1,20 @@
-"""Compiles the kernels for this CPU, once, and runs them on torch's own threads.
+"""The threads that kernels run on: torch's own.
 
-A kernel is a function of one pointer, to a record of its arguments. Several threads call it with
-the same record and share its work (`sharing`). That works with any pool of threads, and here it is
-the one that torch has: its OpenMP runtime is in the process already. Two pools would wait for each
-other actively, and Numba's own layers want a system library or abort when two Python threads use
-them.
+Its OpenMP runtime is in the process already. Two pools would wait for each other actively, and
+Numba's own layers want a system library or abort when two Python threads use them.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numba
-import numpy as np
 import torch
-
-from .first_use import tell_of_compiling
-from .kernel_cache import compiled, is_kept, keep_text, kept_text
-from .sharing import HEADER, LINE
-
-_compiling = threading.Lock()
-
-EVERY_KERNEL: list[Kernel] = []
-"""All that have been defined, in that order; `compiling.every_kernel` has all defined first."""
-
-
-class Kernel:
-    """A function of a record, compiled when it is first called.
-
-    Attributes:
-        name: of the function.
-        fields: of its record, each a 64-bit integer (numbers and addresses) or, where the name
-            ends in "_real", a 64-bit float.
-    """
-
-    def __init__(self, body: Callable[..., None], fields: str) -> None:
-        """Args:
-        fields: their names, separated by spaces.
-        """
-        self.name = body.__name__
-        self.fields = (*HEADER, *fields.split())
-        self._body = body
-        self._compiled: Any = None
-        names = [(name, ctypes.c_double if _real(name) else ctypes.c_int64) for name in self.fields]
-        EVERY_KERNEL.append(self)
-        self._record = type(f"_{self.name}", (ctypes.Structure,), {"_fields_": names})
-
-    def __call__(self, threads: int, **values: float) -> None:
-        """Runs it to the end, on so many threads.
-
-        Args:
-            values: for every field but those of `sharing`.
-        """
-        function = self._compiled or self.compile()
-        counters = _counters(threads)()
-        arrivals = ctypes.addressof(counters)
-        record = self._record(threads, seats_of(threads), arrivals, arrivals + LINE, **values)
-        run_on_threads(function, ctypes.addressof(record), threads)
-
-    def compile(self) -> Any:
-        """Compiles the kernel, or loads it from the cache; returns its C function."""
-        if not self.is_ready:
-            tell_of_compiling()
-        with _compiling:
-            if self._compiled is None:
-                self._kept = compiled(self._made, self.name)
-                address = self._kept.address
-                self._compiled = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
-        return self._compiled
-
-    def assembly(self) -> str:
-        """The machine instructions that it was compiled to.
-
-        A kernel from the cache has none to show, so it is compiled anew, and they are kept.
-        """
-        text = kept_text(self.name)
-        if text is None:
-            self.compile()
-            with _compiling:
-                made = self._made(False) if self._kept.cache_hits else self._kept
-                text = str(made._library.get_asm_str())
-            keep_text(self.name, text)
-        return text
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether calling it takes no compiling."""
-        return self._compiled is not None or is_kept(self.name)
-
-    def _made(self, cache: bool) -> Any:
-        return numba.cfunc(_signature(self.fields), cache=cache)(self._body)
-
-
-@cache
-def _counters(threads: int) -> Any:
-    """The type of a count of arrivals and one for each thread, a cache line apart."""
-    return ctypes.c_int64 * (LINE // 8 * (threads + 1))
-
-
-def _real(field: str) -> bool:
-    return field.endswith("_real")
-
-
-def _signature(fields: Sequence[str]) -> Any:
-    record = np.dtype([(name, np.float64 if _real(name) else np.int64) for name in fields])
-    return numba.types.void(numba.types.CPointer(numba.from_dtype(record)))
 
 
 @cache

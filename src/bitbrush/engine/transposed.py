@@ -17,9 +17,10 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
 from .launch import convolve, round_map
-from .packing import BLOCK, Filters, PackedMap, blocks_of
+from .packing import Filters, PackedMap, blocks_of
 from .precision import LOW_BITS, Precision, beside_int8
 from .rounding import current_rounding_seed
+from .sizes import BLOCK
 from .winograd import KERNEL, WinogradFilters
 
 KEPT = 2

@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 from filelock import FileLock
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    import httpx
 
 ProgressCallback = Callable[[int, int | None], None]
 """Called with the bytes that are there, and how many it will be if the server says so."""
@@ -103,6 +106,9 @@ def _from_one(
     patience: Patience,
 ) -> str:
     """Fills the .part file from one address and checks it; returns its SHA-256."""
+    # Whoever paints needs none of it, which is 6 MB.
+    import httpx
+
     reason = ""
     with httpx.Client(follow_redirects=True, timeout=patience.timeout) as client:
         for attempt in range(patience.attempts):
@@ -127,6 +133,8 @@ def _from_one(
 
 def _attempt(client: httpx.Client, url: str, part: Path, progress: ProgressCallback | None) -> None:
     """One request, for what the .part file lacks."""
+    import httpx
+
     have = part.stat().st_size if part.exists() else 0
     # Encoded bodies could not be resumed by the file's own byte count.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})

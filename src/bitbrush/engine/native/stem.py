@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
+from ..sizes import COLOURS, LANES, ROW, STEM_VECTORS, TILE
 from . import products_simd, simd
-from .filtering import ROW, entry
-from .llvm import LANES, TILE
-from .runtime import Kernel
+from .filtering import entry
 from .sharing import next_chunk, take_seat
-
-COLOURS = 3
-
-VECTORS = 4
-"""Sixteenths of the channels that are computed together."""
 
 
 @njit
@@ -54,13 +48,6 @@ def _fill_border(target: int, width: int, left: int, whole: int, replicate: int)
         simd.store_float(target + 4 * index, first)
     for index in range(left + width, whole):
         simd.store_float(target + 4 * index, last)
-
-
-STEM_FIELDS = (
-    "chunks rows picture plane_bytes height width out_height out_width kernel stride top left "
-    "replicate channels normal weights bias scale offset result passed workspace workspace_bytes "
-    "line_floats"
-)
 
 
 def stem(arguments: Any) -> None:
@@ -103,8 +90,8 @@ def stem(arguments: Any) -> None:
                 if source != 0:
                     _fill_border(target, width, record.left, record.line_floats, record.replicate)
             for x in range(0, out_width, TILE):
-                for first in range(0, channels, VECTORS * LANES):
-                    vectors = min((channels - first) // LANES, VECTORS)
+                for first in range(0, channels, STEM_VECTORS * LANES):
+                    vectors = min((channels - first) // LANES, STEM_VECTORS)
                     for index in range(TILE * vectors):
                         lane = first + LANES * (index % vectors)
                         simd.copy_row(record.bias + 4 * lane, sums + ROW * index)
@@ -131,13 +118,6 @@ def stem(arguments: Any) -> None:
                         if record.passed != 0:
                             word = (pixel * channels + lane) // LANES
                             simd.store_half(record.passed + 2 * word, bits)
-
-
-STEM_BACK_FIELDS = (
-    "chunks rows picture plane_bytes height width out_height out_width kernel table_rows "
-    "table_columns row_entries column_entries channels normal weights scale passed gradient "
-    "workspace workspace_bytes columns slots"
-)
 
 
 def stem_back(arguments: Any) -> None:
@@ -199,8 +179,8 @@ def stem_back(arguments: Any) -> None:
                                 scaled + 4 * (index * channels + lane),
                             )
                     target = shares + slot * share_bytes + 4 * columns * x
-                    for first in range(0, columns, VECTORS * LANES):
-                        vectors = min((columns - first) // LANES, VECTORS)
+                    for first in range(0, columns, STEM_VECTORS * LANES):
+                        vectors = min((columns - first) // LANES, STEM_VECTORS)
                         for index in range(TILE * vectors):
                             place = (index // vectors) * columns + LANES * (index % vectors)
                             simd.clear_row(target + 4 * (first + place))
@@ -239,7 +219,3 @@ def stem_back(arguments: Any) -> None:
                         picture + colour * record.plane_bytes + 4 * x,
                         simd.load_float(sums + 4 * colour) * inverse,
                     )
-
-
-STEM = Kernel(stem, STEM_FIELDS)
-STEM_BACK = Kernel(stem_back, STEM_BACK_FIELDS)

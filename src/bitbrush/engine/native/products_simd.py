@@ -10,17 +10,13 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..precision import cpu_features, has_half_products
+from ..sizes import LANES, TILE
 from . import llvm
-from .llvm import ADDRESS, F32, I16, I32, I64, LANES, TILE
-from .precision import cpu_features
+from .llvm import ADDRESS, F32, I16, I32, I64
 
 WIDE = "avx512f" in cpu_features()
 """Whether registers hold the sums of four rows and 64 columns at once; others hold those of 16."""
-
-
-def has_half_products() -> bool:
-    """Whether the CPU multiplies pairs of bfloat16 and adds them up in float32."""
-    return "avx512bf16" in cpu_features()
 
 
 def _add(builder: Any, value: Any, column: Any, total: Any, half: bool) -> Any:

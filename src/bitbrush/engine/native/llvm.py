@@ -1,4 +1,4 @@
-"""Short words for building LLVM's instructions, and the sizes that kernels work in.
+"""Short words for building LLVM's instructions.
 
 Addresses are integers; vectors need not be aligned.
 """
@@ -11,14 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-BLOCK = 64
-"""Channels that are handled together: the bits of one mask word."""
-
-TILE = 4
-"""Pixels that share each load of weights. Four pixels of 64 channels are 16 registers of sums."""
-
-LANES = 16
-"""32-bit lanes of the widest register."""
+from ..sizes import BLOCK, LANES
 
 I1, I8, I16, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 F32 = ir.FloatType()

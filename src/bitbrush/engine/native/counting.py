@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
+from ..arranging import counts_words
+from ..precision import cpu_features
+from ..sizes import BLOCK, LANES, TILE
 from . import llvm
-from .llvm import ADDRESS, BLOCK, I8, I32, I64, LANES, TILE
-from .precision import cpu_features
+from .llvm import ADDRESS, I8, I32, I64
 
 REGISTER = 32
 """Bytes that are counted together: a register, or two."""
@@ -29,30 +29,6 @@ LONGEST = 7
 
 ENTRY = 32
 """Bytes of the table for each byte of a window: 16 for its lower half, 16 for its upper half."""
-
-
-def counts_words() -> bool:
-    """Whether the CPU counts the bits of every 32-bit word of a vector."""
-    return "avx512vpopcntdq" in cpu_features()
-
-
-def arranged(words: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Words of 64 filters, [..., 64], in the order that `differing_bits` reads.
-
-    Where bytes are counted, the 64 first bytes come first, then the 64 second ones.
-    """
-    return words if counts_words() else _turned(words, (BLOCK, 4))
-
-
-def as_they_were(words: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The inverse of `arranged`."""
-    return words if counts_words() else _turned(words, (4, BLOCK))
-
-
-def _turned(words: NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
-    octets = np.ascontiguousarray(words).view(np.uint8).reshape(*words.shape[:-1], *shape)
-    turned = np.ascontiguousarray(octets.swapaxes(-1, -2))
-    return turned.reshape(*words.shape[:-1], 4 * BLOCK).view(np.int32)
 
 
 @intrinsic

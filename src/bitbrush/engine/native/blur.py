@@ -14,30 +14,12 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
+from ..sizes import AVERAGE, LANES, MAXIMUM, NONE, ROW, SEEN, WINDOW
 from . import simd
-from .llvm import LANES
-from .runtime import Kernel
 from .sharing import next_chunk, take_seat
-
-ROW = 4 * LANES
-"""Bytes of 16 floats."""
 
 BITS = 2
 """Bytes of the bits of 16 floats."""
-
-NONE, MAXIMUM, AVERAGE = 0, 1, 2
-"""What 2x2 cells are pooled to."""
-
-WINDOW = 3
-"""Cells that a result looks at along an axis."""
-
-SEEN = 2
-"""Results that look at a cell along an axis, at most."""
-
-BLUR_FIELDS = (
-    "chunks rows values onto height width channels rectified pool pooled_height pooled_width "
-    "planes table_rows table_columns out_height out_width result winners workspace workspace_bytes"
-)
 
 
 @njit
@@ -250,7 +232,3 @@ def blur_back(arguments: Any) -> None:
                         chosen = _chosen(record, word, plane, number)
                         simd.add_kept_lanes(total, source, np.uint16(chosen & 0xFFFF), share)
                     simd.copy_row(total, record.values + place)
-
-
-BLUR = Kernel(blur, BLUR_FIELDS)
-BLUR_BACK = Kernel(blur_back, BLUR_FIELDS)

@@ -15,15 +15,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..precision import cpu_features, octet_units
+from ..sizes import BLOCK, LANES, TILE, VALUES
 from . import llvm
-from .llvm import ADDRESS, BLOCK, F32, I1, I8, I16, I32, I64, LANES, TILE
-from .precision import cpu_features, octet_units
-
-VALUES = 16
-"""Values of a tile between the two maps."""
-
-LARGEST = 127
-"""Values lie between -127 and +127; they are kept with 128 added, as the instruction wants it."""
+from .llvm import ADDRESS, F32, I1, I8, I16, I32, I64
 
 ROUNDED = 1.5 * 2.0**23
 """Added to a float32 of smaller magnitude, it leaves the nearest integer in the lowest bits."""

@@ -17,8 +17,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..sizes import LANES
 from . import llvm
-from .llvm import ADDRESS, COUNT, F32, I1, I8, I16, I32, I64, LANES
+from .llvm import ADDRESS, COUNT, F32, I1, I8, I16, I32, I64
 
 QUAD = 4
 """Floats that are added up together where there are three."""

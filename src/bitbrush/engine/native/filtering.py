@@ -12,24 +12,14 @@ from typing import Any
 
 from numba import carray, njit
 
+from ..sizes import LANES, ROW
 from . import simd
-from .llvm import LANES
-from .runtime import Kernel
 from .sharing import next_chunk, take_seat
-
-ROW = 4 * LANES
-"""Bytes of 16 floats."""
 
 
 @njit
 def entry(table: int, row: int, width: int, column: int, part: int) -> int:
     return int(simd.load_int(table + 8 * (row * width + column) + 4 * part))
-
-
-DEPTHWISE_FIELDS = (
-    "chunks rows values height width out_height out_width kernel table_rows table_columns "
-    "row_entries column_entries channels weights bias result"
-)
 
 
 def depthwise(arguments: Any) -> None:
@@ -74,6 +64,3 @@ def depthwise(arguments: Any) -> None:
                             )
                     place = (row * out_width + x) * channels + first
                     simd.copy_row(sums, record.result + 4 * place)
-
-
-DEPTHWISE = Kernel(depthwise, DEPTHWISE_FIELDS)

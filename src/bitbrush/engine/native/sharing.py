@@ -11,15 +11,8 @@ from typing import Any
 
 from numba import njit
 
+from ..sizes import LINE
 from . import simd
-
-LINE = 64
-"""Bytes of a cache line."""
-
-HEADER = ("threads", "seats", "arrivals", "shares")
-"""The first fields of every record: how many threads there are; the address of the function that
-numbers them (0: there is none); the addresses of an int64 that counts arrivals, and of one for each
-thread, a cache line apart, that counts the chunks taken of its share. All counters begin at 0."""
 
 
 @njit
