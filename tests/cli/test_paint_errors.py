@@ -175,7 +175,7 @@ def test_a_full_disk_at_the_end_keeps_the_older_picture(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bitbrush.images.files.os.fsync", full)
+    monkeypatch.setattr("bitbrush.atomic.os.fsync", full)
     refused(folder, "No space left", "content.png", "style.png", "-o", "out.png", *SMALL)
 
 

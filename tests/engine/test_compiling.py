@@ -2,94 +2,133 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bitbrush.engine import compiling, first_use, kernel_cache
+from bitbrush.engine import compiling, first_use
 from bitbrush.engine import kernels as defined
 from bitbrush.engine.compiling import compile_missing, missing_kernels
 from bitbrush.engine.kernel import Kernel
+from bitbrush.engine.kernels import PACK, ROUND
+from bitbrush.engine.machine_code import MachineCode
 
 
 class Compiled:
     """What a kernel is to those who have it compiled."""
 
+    module, record = "", ()
+
     def __init__(self, name: str, ready: bool = False) -> None:
         self.name = name
         self.is_ready = ready
+        self.here = False
 
     def compile(self) -> None:
-        self.is_ready = True
+        self.here = self.is_ready = True
 
 
 @pytest.fixture
-def kernels(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     some: list[Any] = [Compiled(f"kernel{number}", number == 0) for number in range(9)]
     monkeypatch.setattr(defined, "KERNELS", some)
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
     return some
 
 
-@pytest.fixture
-def helpers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Processes that are asked for, none of which does anything."""
-    asked: list[Any] = []
+def helpers(monkeypatch: pytest.MonkeyPatch, kernels: list[Any], fail_after: int) -> list[Any]:
+    """Processes in place of real ones, which end after so many kernels; returns those started."""
+    started: list[Any] = []
+    by_name = {kernel.name: kernel for kernel in kernels}
 
     class Process:
         def __init__(self, command: list[str], **_: object) -> None:
-            asked.append(self)
-            self.command = command
-            self.ended = False
-            self.pid = 1
+            started.append(self)
+            self.stdin = self.stdout = self
+            self.task = ""
+            self.left = fail_after
+            self.killed = self.waited = False
+
+        def write(self, task: str) -> None:
+            self.task = task
+
+        def flush(self) -> None: ...
+
+        def readline(self) -> str:
+            if self.left == 0:
+                return ""
+            self.left -= 1
+            by_name[json.loads(self.task)["name"]].is_ready = True
+            return "\n"
 
         def kill(self) -> None:
-            self.ended = True
+            self.killed = True
 
-        def wait(self) -> None:
-            assert self.ended
+        def communicate(self) -> None:
+            self.waited = True
 
     monkeypatch.setattr(subprocess, "Popen", Process)
-    return asked
+    return started
 
 
-@pytest.mark.parametrize(("cores", "processes"), [(1, 0), (2, 1), (3, 2), (64, 2)])
-def test_whatever_the_others_do_all_are_compiled(
-    kernels: list[Any],
-    helpers: list[Any],
-    monkeypatch: pytest.MonkeyPatch,
-    cores: int,
-    processes: int,
+@pytest.mark.parametrize(("cores", "processes"), [(1, 1), (2, 2), (64, compiling.MOST)])
+def test_others_compile_all(
+    kernels: list[Any], monkeypatch: pytest.MonkeyPatch, cores: int, processes: int
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    started = helpers(monkeypatch, kernels, 100)
     told: list[int] = []
     compile_missing(told.append)
     assert told == list(range(1, 9)) and not missing_kernels()
-    assert len(helpers) == processes and all(helper.ended for helper in helpers)
+    assert not any(kernel.here for kernel in kernels)
+    assert len(started) == processes
+    assert all(process.killed and process.waited for process in started)
+
+
+@pytest.mark.parametrize("fail_after", [0, 3])
+def test_what_the_others_fail_at_is_compiled_here(
+    kernels: list[Any], monkeypatch: pytest.MonkeyPatch, fail_after: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    helpers(monkeypatch, kernels, fail_after)
+    told: list[int] = []
+    compile_missing(told.append)
+    assert told == list(range(1, 9)) and not missing_kernels()
+    assert sum(kernel.here for kernel in kernels) == 8 - 2 * fail_after
 
 
 def test_no_process_can_be_started(kernels: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("no more processes")
 
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(subprocess, "Popen", refuse)
     compile_missing(lambda done: None)
-    assert not missing_kernels()
+    assert not missing_kernels() and all(kernel.here for kernel in kernels[1:])
+
+
+def test_who_is_interrupted_leaves_nobody_at_work(
+    kernels: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = helpers(monkeypatch, kernels, 2)
+
+    def interrupt(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_missing(interrupt)
+    assert started and all(process.killed and process.waited for process in started)
 
 
 def test_another_process_compiles_for_the_cache(tmp_path: Path) -> None:
-    own = {**os.environ, "BITBRUSH_CACHE": str(tmp_path)}
-    task = f'[{list(sys.path)!r}, ["pack", "round_planes"]]'.replace("'", '"')
-    subprocess.run(
-        [sys.executable, "-c", compiling._HELPER, task], env=own, check=True, timeout=120
-    )
-    folder = tmp_path / "kernels" / kernel_cache.identity()
-    assert {path.name for path in folder.iterdir()} == {"pack.kernel", "round_planes.kernel"}
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing is left over"
+    told: list[int] = []
+    compiling._compile_elsewhere((PACK, ROUND), tmp_path, told.append)
+    assert told == [1, 2]
+    assert {path.name for path in tmp_path.iterdir()} == {"pack.kernel", "round_planes.kernel"}
+    assert all(MachineCode.from_bytes(path.read_bytes()) for path in tmp_path.iterdir())
 
 
 def test_every_kernel_is_known() -> None:

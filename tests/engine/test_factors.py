@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bitbrush.engine.factors import BITS, BYTES, EVERYWHERE, REALS, TABLE, factor_of
+from bitbrush.engine.factors import factor_of
 from bitbrush.engine.launch import pack_map
 from bitbrush.engine.packing import PackedMap
+from bitbrush.engine.sizes import BITS, BYTES, EVERYWHERE, REALS, TABLE
 from bitbrush.quantizers import ESTIMATORS, Estimator
 
 SMOOTH = ("approx", "swish", "ede")

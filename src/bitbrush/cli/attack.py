@@ -405,7 +405,7 @@ def _held(results: Path, plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _keep(results: Path, plan: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
-    from ..images.files import write_atomically
+    from ..atomic import write_atomically
 
     text = json.dumps({"plan": plan, "pictures": rows}, indent=1, ensure_ascii=False)
     write_atomically(results, text.encode())

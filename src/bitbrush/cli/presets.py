@@ -180,7 +180,7 @@ def _list(found: Sequence[Preset], as_json: bool) -> None:
 
 
 def _save(name: str | None, path: Path) -> None:
-    from ..images.files import write_atomically
+    from ..atomic import write_atomically
 
     if name is None:
         raise InputError("name the preset to --save")

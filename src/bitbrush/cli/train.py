@@ -241,14 +241,15 @@ def _save(network: Network, folder: Path, metadata: dict[str, str]) -> Path:
     """Writes the weights as they are used and, of a one-bit network, the latent ones."""
     from safetensors.torch import save
 
+    from ..atomic import write_atomically
     from ..train.classifier import one_bit_weights
-    from ..weights.bits import save_network, write_atomically
+    from ..weights.bits import save_network
 
     path = folder / f"{network.name}.safetensors"
     save_network(network, path, metadata)
     if one_bit_weights(network):
         state = {key: value.contiguous() for key, value in network.state_dict().items()}
-        write_atomically(folder / "latent.safetensors", save(state))
+        write_atomically(folder / "latent.safetensors", save(state), parents=True)
     return path
 
 

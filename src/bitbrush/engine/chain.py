@@ -11,11 +11,12 @@ from torch import Tensor
 
 from ..quantizers import Estimator, current_image_estimator
 from .buffers import empty
-from .factors import REALS, Factor, factor_of
+from .factors import Factor, factor_of
 from .launch import add_residual, channels_last, empty_map, pack_map, pass_gradient
 from .packing import Filters, PackedMap, blocks_of
 from .precision import Precision
 from .profiling import GRADIENT, seen_as
+from .sizes import REALS
 from .transposed import TransposedFilters
 
 

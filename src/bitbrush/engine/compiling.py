@@ -1,4 +1,4 @@
-"""All kernels compiled at once, in several processes: a compiler in Python keeps one core busy."""
+"""All kernels compiled at once, by several processes: a compiler in Python keeps one core busy."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from . import kernels
 from .kernel import Kernel
+from .kernel_cache import cache_folder, file_of
 
-MOST = 3
-"""Processes besides this one. Each takes two seconds to start, and 250 MB while it is there."""
-
-FEWEST = 4
-"""Kernels that another process is worth."""
+MOST = 4
+"""Processes. Each takes a second to start, and 180 MB while it is there."""
 
 _HELPER = """
 import json, sys
-path, names = json.loads(sys.argv[1])
-sys.path[:] = path
-from bitbrush.engine.compiling import compile_named
-compile_named(names)
+sys.path[:] = json.loads(sys.argv[1])
+from bitbrush.engine.building import main
+main()
 """
 
 
 def missing_kernels() -> list[Kernel]:
     """Those that are not compiled yet."""
     return [kernel for kernel in every_kernel() if not kernel.is_ready]
+
+
+def every_kernel() -> Sequence[Kernel]:
+    """All kernels there are."""
+    return kernels.KERNELS
 
 
 def compile_missing(advance: Callable[[int], None]) -> None:
@@ -39,50 +43,87 @@ def compile_missing(advance: Callable[[int], None]) -> None:
         advance: told how many of them are there.
     """
     missing = missing_kernels()
-    processes = 1 + min((os.cpu_count() or 1) - 1, MOST, len(missing) // FEWEST)
-    shares = [missing[first::processes] for first in range(processes)]
-    # Its own share, and then what the others have not come to, from its far end.
-    order = [*shares[0], *(kernel for share in shares[1:] for kernel in reversed(share))]
-    with _helpers(shares[1:]):
-        for kernel in order:
+    folder = cache_folder()
+    if folder is not None:
+        _compile_elsewhere(missing, folder, advance)
+    # Whatever kept the others from it.
+    for kernel in missing:
+        if not kernel.is_ready:
             kernel.compile()
             advance(sum(each.is_ready for each in missing))
 
 
-def compile_named(names: Sequence[str]) -> None:
-    """Compiles kernels by name; what a helping process does."""
-    for kernel in every_kernel():
-        if kernel.name in names:
-            kernel.compile()
-
-
-def every_kernel() -> Sequence[Kernel]:
-    """All kernels there are."""
-    return kernels.KERNELS
-
-
-@contextmanager
-def _helpers(shares: Sequence[Sequence[Kernel]]) -> Iterator[None]:
-    """A process for each share; whatever keeps them from it, the kernels can be compiled here."""
-    running: list[subprocess.Popen[bytes]] = []
+def _compile_elsewhere(
+    missing: Sequence[Kernel], folder: Path, advance: Callable[[int], None]
+) -> None:
+    """Has other processes compile and keep kernels; waits for them."""
+    tasks: SimpleQueue[Kernel] = SimpleQueue()
+    for kernel in missing:
+        tasks.put(kernel)
+    events: SimpleQueue[bool] = SimpleQueue()
+    processes = [*_started(min(os.cpu_count() or 1, MOST, len(missing)))]
     try:
-        for share in shares:
-            task = json.dumps([sys.path, [kernel.name for kernel in share]])
-            command = [sys.executable, "-c", _HELPER, task]
+        with ThreadPoolExecutor(max(len(processes), 1)) as pool:
             try:
-                running.append(
-                    subprocess.Popen(
-                        command,
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                    )
-                )
-            except OSError:
-                break
-        yield
+                for process in processes:
+                    pool.submit(_serve, process, tasks, events, folder)
+                done, ended = 0, 0
+                while ended < len(processes):
+                    if events.get():
+                        done += 1
+                        advance(done)
+                    else:
+                        ended += 1
+            finally:
+                for process in processes:
+                    process.kill()
     finally:
-        for process in running:
-            # What it was at has been compiled here meanwhile.
-            process.kill()
-            process.wait()
+        for process in processes:
+            process.communicate()
+
+
+def _started(count: int) -> Iterable[subprocess.Popen[str]]:
+    """So many processes, or as many of them as can be had."""
+    for _ in range(count):
+        try:
+            yield subprocess.Popen(
+                [sys.executable, "-c", _HELPER, json.dumps(sys.path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        except OSError:
+            return
+
+
+def _serve(
+    process: subprocess.Popen[str],
+    tasks: SimpleQueue[Kernel],
+    events: SimpleQueue[bool],
+    folder: Path,
+) -> None:
+    """Gives a process one task after the other, until it fails or there are no more.
+
+    Args:
+        events: gets True for every kernel that is there, and False in the end.
+    """
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        while True:
+            kernel = tasks.get_nowait()
+            task = {
+                "file": str(file_of(folder, kernel.name)),
+                "module": kernel.module,
+                "name": kernel.name,
+                "fields": kernel.record,
+            }
+            process.stdin.write(json.dumps(task) + "\n")
+            process.stdin.flush()
+            if not process.stdout.readline():
+                return
+            events.put(True)
+    except (Empty, OSError):
+        pass
+    finally:
+        events.put(False)

@@ -10,12 +10,7 @@ from torch import Tensor
 
 from ..quantizers import Estimator
 from .buffers import empty
-
-EVERYWHERE, BITS, BYTES, REALS = 0, 1, 2, 3
-"""Not kept, as it is 1 everywhere; one bit; one byte; one float."""
-
-TABLE = 4096
-"""Entries of the table from which a factor's byte is read."""
+from .sizes import BITS, BYTES, EVERYWHERE, REALS, TABLE
 
 REACH = {"swish": 3.0, "ede": 5.0}
 """Widths from 0 beyond which a smooth factor is below the last level of a byte."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 import ctypes
 import threading
 from functools import cache
-from importlib import import_module
 from typing import Any
 
-import numpy as np
-
+from .building import build
 from .first_use import tell_of_compiling
 from .kernel_cache import is_kept, keep, keep_text, kept, kept_text
 from .machine_code import Built, load
@@ -32,6 +30,8 @@ class Kernel:
     """A function of a record, compiled when it is first called.
 
     Attributes:
+        module: that has the function; with a dot before it, in `native`. It is imported only to
+            compile.
         name: of the function.
         fields: of its record, each a 64-bit integer (numbers and addresses) or, where the name
             ends in "_real", a 64-bit float.
@@ -39,14 +39,11 @@ class Kernel:
 
     def __init__(self, module: str, name: str, fields: str) -> None:
         """Args:
-        module: that has the function; with a dot before it, in `native`. It is imported only to
-            compile.
-        name: of the function.
-        fields: their names, separated by spaces.
+        fields: names separated by spaces, without those of `HEADER`.
         """
         self.name = name
+        self.module = module
         self.fields = (*HEADER, *fields.split())
-        self._module = module
         self._function: Any = None
         self._built: Built | None = None
         names = [(name, ctypes.c_double if _real(name) else ctypes.c_int64) for name in self.fields]
@@ -88,6 +85,11 @@ class Kernel:
         return text
 
     @property
+    def record(self) -> list[tuple[str, str]]:
+        """Names and types, in NumPy's words, of the fields."""
+        return [(name, "float64" if _real(name) else "int64") for name in self.fields]
+
+    @property
     def is_ready(self) -> bool:
         """Whether calling it takes no compiling."""
         return self._function is not None or is_kept(self.name)
@@ -106,9 +108,7 @@ class Kernel:
         return self._built.address
 
     def _build(self) -> Built:
-        function = getattr(import_module(self._module, f"{__package__}.native"), self.name)
-        kinds = [(name, np.float64 if _real(name) else np.int64) for name in self.fields]
-        return Built(function, kinds)
+        return build(self.module, self.name, self.record)
 
 
 @cache

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from llvmlite import binding
 
+from ..atomic import write_atomically
 from ..errors import InputError
-from ..weights.bits import write_atomically
 from .machine_code import MachineCode
 from .precision import cpu_features
 
@@ -102,7 +102,9 @@ def kept(name: str) -> MachineCode | None:
     """The kernel of this name in the cache; None if it is not there, or not as it was written."""
     folder = cache_folder()
     try:
-        return None if folder is None else MachineCode.from_bytes(_file(folder, name).read_bytes())
+        return (
+            None if folder is None else MachineCode.from_bytes(file_of(folder, name).read_bytes())
+        )
     except OSError:
         return None
 
@@ -117,7 +119,7 @@ def keep(name: str, code: MachineCode) -> None:
     folder = cache_folder()
     if folder is not None:
         with suppress(InputError):
-            write_atomically(_file(folder, name), code.to_bytes())
+            write_atomically(file_of(folder, name), code.to_bytes())
 
 
 def kept_text(name: str) -> str | None:
@@ -137,5 +139,6 @@ def keep_text(name: str, text: str) -> None:
             write_atomically(folder / f"{name}.s", text.encode())
 
 
-def _file(folder: Path, name: str) -> Path:
+def file_of(folder: Path, name: str) -> Path:
+    """Where a kernel of this name is kept, whether it is there or not."""
     return folder / f"{name}.kernel"

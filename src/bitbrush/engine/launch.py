@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from .buffers import empty
-from .factors import EVERYWHERE, REALS, Factor
+from .factors import Factor
 from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
 from .packing import Filters, PackedMap, blocks_of
-from .sizes import LINE
+from .sizes import EVERYWHERE, LINE, REALS
 
 CHUNKS = 8
 """Chunks of work for each thread: a thread that is held up leaves its share to the others."""

@@ -67,7 +67,7 @@ class Built:
         address: of its C function, in this process.
     """
 
-    def __init__(self, function: Callable[..., None], fields: Sequence[tuple[str, type]]) -> None:
+    def __init__(self, function: Callable[..., None], fields: Sequence[tuple[str, str]]) -> None:
         """Args:
         function: of a pointer to a record.
         fields: the record's, as names and types of NumPy.

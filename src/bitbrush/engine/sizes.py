@@ -1,4 +1,4 @@
-"""Sizes that the kernels and whoever calls them agree on."""
+"""Sizes and numbers that the kernels and whoever calls them agree on."""
 
 from __future__ import annotations
 
@@ -52,3 +52,10 @@ GROUP = 32
 POSITIONS = 64
 """Positions that `moments` centres and multiplies at a time, so that they stay in the nearest
 cache."""
+
+EVERYWHERE, BITS, BYTES, REALS = 0, 1, 2, 3
+"""How a factor of the gradient is kept, see `factors`: not at all, as it is 1 everywhere; as one
+bit; one byte; one float."""
+
+TABLE = 4096
+"""Entries of the table from which a factor's byte is read."""

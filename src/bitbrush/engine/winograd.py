@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from .buffers import empty
-from .factors import EVERYWHERE, Factor
+from .factors import Factor
 from .kernels import WINOGRAD
 from .launch import CHUNKS, address, workspace
 from .packing import Filters, blocks_of
-from .sizes import BLOCK, FLOATS, GAP, GROUP, LARGEST, VALUES
+from .sizes import BLOCK, EVERYWHERE, FLOATS, GAP, GROUP, LARGEST, VALUES
 
 KERNEL = 3
 """Side of the convolutions that this is for; their stride and their border are 1."""

@@ -1,10 +1,8 @@
-"""Opening picture files, and writing files so that a failure leaves nothing behind."""
+"""Opening picture files."""
 
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import warnings
 from pathlib import Path
 
@@ -84,26 +82,3 @@ def open_picture(data: bytes, path: Path) -> Image.Image:
             f"{path} is {width}x{height} px; a side may have {LONGEST_SIDE} px at most"
         )
     return image
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a whole file or none: into a new file beside it, which then takes its name.
-
-    Raises:
-        InputError: the folder is missing or not writable, or the disk is full. What was at the
-            path is then still there, and nothing else.
-    """
-    # Through a link, so that the link stays one.
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-    except BaseException as error:
-        part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InputError(f"cannot write {path}: {error.strerror}") from error
-        raise

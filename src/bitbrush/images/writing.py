@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..atomic import write_atomically
 from ..errors import InputError, PaintingError, unknown_name
 from .colour_profile import srgb_profile
-from .files import write_atomically
 from .metadata import exif, png_chunks, to_text
 
 ENDINGS = {

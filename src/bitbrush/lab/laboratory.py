@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_atomically
 from ..errors import InputError
-from ..images.files import write_atomically
 from ..networks.registry import NETWORKS, network_spec
 from ..style.settings import make_settings
 from ..weights.loading import find_default, resolve_weights

@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..atomic import write_atomically
 from ..errors import InputError, PaintingError
 from ..images import read_image
-from ..images.files import write_atomically
 from ..process_memory import forget_peak, peak_resident
 from ..style.paint import Session, threads
 from ..style.sources import as_style

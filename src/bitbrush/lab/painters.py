@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..images.files import write_atomically
+from ..atomic import write_atomically
 from .cluster import Errand, Hands, connected
 from .elsewhere import Files
 from .making import files_of, held, make

@@ -6,8 +6,8 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..atomic import write_atomically
 from ..errors import InputError
-from ..images.files import write_atomically
 from .judge import Distances
 
 PLOTS = (".png", ".svg", ".pdf")

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
 
+from ..atomic import write_atomically
 from ..errors import InputError
-from ..images.files import write_atomically
 from .judge import Distances
 from .plan import Cell
 

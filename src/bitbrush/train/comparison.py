@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
+from ..atomic import write_atomically
 from ..bench.timing import interleaved, looped
 from ..errors import InputError
 from ..networks.summary import summarise
 from ..networks.taps import Network
-from ..weights.bits import write_atomically
 from .classifier import Point, Score
 
 REPETITIONS = 9
@@ -82,7 +82,7 @@ def write_result(result: Result, path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Writes a text file; a reader sees the old one or the new one."""
-    write_atomically(path, text.encode())
+    write_atomically(path, text.encode(), parents=True)
 
 
 def read_result(path: Path) -> Result | None:

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..weights.bits import write_atomically
+from ..atomic import write_atomically
 from .classifier import Point
 
 
 def write_curve(points: Sequence[Point], path: Path) -> None:
     """Writes all points, one JSON object a line, in place of what was there."""
     lines = [json.dumps(asdict(point)) + "\n" for point in points]
-    write_atomically(path, "".join(lines).encode())
+    write_atomically(path, "".join(lines).encode(), parents=True)
 
 
 def can_plot() -> bool:
@@ -50,4 +50,4 @@ def plot_curve(points: Sequence[Point], title: str, path: Path) -> None:
     figure.suptitle(title)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, buffer.getvalue(), parents=True)

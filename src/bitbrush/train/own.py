@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..atomic import write_atomically
 from ..classify import require_classifier
 from ..errors import InputError
 from ..networks.heads import head_of, set_classes
 from ..networks.registry import network_spec
 from ..networks.summary import summarise
 from ..networks.taps import Network
-from ..weights.bits import write_atomically
 from ..weights.download import file_sha256
 from .classifier import Point, Score, Training, score
 from .labelled import TRAINING, VALIDATION, Labelled, held_out
@@ -131,7 +131,7 @@ def write_card(training: Training, weights: Path, path: Path, data: str, command
         "| --- | --- | --- | --- | --- |",
         *(_row(point) for point in _some(training.points)),
     ]
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+    write_atomically(path, ("\n".join(lines) + "\n").encode(), parents=True)
     return title
 
 

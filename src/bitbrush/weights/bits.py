@@ -8,13 +8,10 @@ for the layer. Everything else is stored under its own name as float.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
 import struct
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ..atomic import write_atomically
 from ..errors import InputError
 from ..layers import QUANTIZED_LAYERS, QuantConv2d, QuantLinear
 from ..networks.taps import Network
@@ -67,7 +65,7 @@ def save_network(
                 arrays[f"{name}.scale"] = value.abs().flatten()[:: value.numel() // scales].clone()
     text = {str(key): str(value) for key, value in metadata.items()}
     text |= {"format": FORMAT, "network": network.name}
-    write_atomically(Path(path), _with_metadata(save(arrays), text))
+    write_atomically(Path(path), _with_metadata(save(arrays), text), parents=True)
 
 
 def read_network_file(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -196,27 +194,6 @@ def unpack_signs(packed: Tensor, shape: tuple[int, ...]) -> Tensor:
     """-1 and +1 as float32 of that shape, from what `pack_signs` gave."""
     bits = np.unpackbits(packed.numpy(), count=math.prod(shape), bitorder="little")
     return torch.from_numpy(bits).view(shape).float().mul_(2).sub_(1)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file beside its place and moves it there, making the folder where missing.
-
-    Raises:
-        InputError: the file cannot be written; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _stored_state(network: Network) -> Iterator[tuple[str, Tensor]]:

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit
 
-from ..factors import BITS, BYTES, REALS, TABLE
-from ..sizes import BLOCK, FLOATS, LANES, TILE
+from ..sizes import BITS, BLOCK, BYTES, FLOATS, LANES, REALS, TABLE, TILE
 from . import counting, simd
 from .sharing import next_chunk, take_seat
 

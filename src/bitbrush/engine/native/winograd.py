@@ -14,8 +14,18 @@ from typing import Any
 import numpy as np
 from numba import carray
 
-from ..factors import BITS, BYTES, REALS
-from ..sizes import BLOCK, FLOATS, GROUP, LANES, LARGEST, TILE, VALUES
+from ..sizes import (
+    BITS,
+    BLOCK,
+    BYTES,
+    FLOATS,
+    GROUP,
+    LANES,
+    LARGEST,
+    REALS,
+    TILE,
+    VALUES,
+)
 from . import simd, winograd_simd
 from .pixels import load_block, load_bytes, store_block
 from .sharing import next_chunk, take_seat

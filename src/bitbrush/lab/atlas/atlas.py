@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...atomic import write_atomically
 from ...images import read_image, write_image
-from ...images.files import write_atomically
 from ...networks.taps import Network
 from ...weights.loading import load_network, resolve_weights
 from .layout import Cell, cells_of, laid_out

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ...images.files import write_atomically
+from ...atomic import write_atomically
 from ..report.page import check_reports, embedded_picture
 from .atlas import Atlas
 

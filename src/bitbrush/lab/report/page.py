@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 from ... import __version__
+from ...atomic import write_atomically
 from ...errors import InputError
 from ...images import read_image
-from ...images.files import write_atomically
 from ...style.sources import as_style
 from ..plan import Cell, Sources
 from ..rows import Row
