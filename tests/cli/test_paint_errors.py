@@ -17,10 +17,17 @@ from typer.testing import CliRunner
 from bitbrush.cli import main  # noqa: F401 - gathers the commands
 from bitbrush.cli.app import app
 from bitbrush.cli.paint import Run
+from bitbrush.engine.compiling import compile_missing
 from bitbrush.images import read_metadata
 from bitbrush.style.loop import ScalePainter
 
 SMALL = ("--size", "64", "--steps", "4", "--weights", "none")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> None:
+    """All kernels: whoever has to wait for them is told so, on lines of their own."""
+    compile_missing(lambda done: None)
 
 
 @pytest.fixture
