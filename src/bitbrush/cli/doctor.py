@@ -99,10 +99,10 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
         from ..engine.runtime import openmp_library, threading_layer
 
         kernels = every_kernel()
+        compiled = list(_kernels(kernels))
     except ImportError as error:
         missing.append(f"a Numba that can be imported: {error}")
         return nothing
-    compiled = list(_kernels(kernels))
     folder = cache_folder()
     kept = [kernel.name for kernel in kernels if is_kept(kernel.name)]
     features = cpu_features()

@@ -135,6 +135,11 @@ def quickbrush_small() -> QuickBrush:
     return QuickBrush("quickbrush-small", stem=16, widths=(64, 64, 64, 128), blocks=(1, 3, 3, 3))
 
 
+def quickbrush_large() -> QuickBrush:
+    """For those who want the best: twice the channels where VGG-19 is hardest to tell."""
+    return QuickBrush("quickbrush-large", widths=(128, 256, 192, 256))
+
+
 def quickbrush_float() -> QuickBrush:
     """The same without bits: what one bit costs is told by comparing with it."""
     return QuickBrush("quickbrush-float", one_bit=False)

@@ -85,6 +85,7 @@ NETWORKS: dict[str, NetworkSpec] = {
     for spec in (
         NetworkSpec("quickbrush", "one-bit", "quickbrush", "QuickBrush"),
         NetworkSpec("quickbrush-small", "one-bit", "quickbrush", "quickbrush_small"),
+        NetworkSpec("quickbrush-large", "one-bit", "quickbrush", "quickbrush_large"),
         NetworkSpec("quickbrush-float", "float", "quickbrush", "quickbrush_float"),
         NetworkSpec("quicknet", "one-bit", "quicknet", "quicknet", True, _KERAS, 58.6, 81.0),
         NetworkSpec(

@@ -70,6 +70,7 @@ _QUICKBRUSH = PaintDefaults(
 DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush": _QUICKBRUSH,
     "quickbrush-float": _QUICKBRUSH,
+    "quickbrush-large": _QUICKBRUSH,
     "quickbrush-small": PaintDefaults(
         "stage1.block1,stage2.block3",
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
