@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..networks.quickbrush import Block, QuickBrush, Transition
 
-LATENT = 0.1
-"""Largest latent weight at the start; the smallest is half of it. None turns by noise alone."""
+LATENT = 0.2
+"""Largest latent weight at the start; the smallest is 0."""
 
 APART = 0.2
 """How far the first and the last repetition of a channel are moved from where it was, in units of
@@ -77,7 +77,7 @@ def _times(old: nn.Conv2d, new: nn.Conv2d) -> int:
 def _grow_block(old: Block, new: Block, times: int) -> None:
     weight = old.conv.kernel().repeat(times, times, 1, 1)
     if new.conv.kernel_quantizer is not None:
-        weight = weight.sign() * LATENT * (1 + torch.rand_like(weight)) / 2
+        weight = weight.sign() * torch.rand_like(weight) * LATENT
         sums = times  # of so many equal terms in place of one
     else:
         weight, sums = weight / times, 1
