@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bitbrush.engine.freeze import _quantized, affine_of, packed, why_not
+from bitbrush.engine.freeze import _quantized, affine_of, packed
 from bitbrush.engine.modules import Affine, PackedConv2d, PackedGated, PackedLinear, PackedResidual
+from bitbrush.engine.ways import why_not
 from bitbrush.layers import Padding, QuantConv2d, QuantLinear
 from bitbrush.networks import quicknet
 from bitbrush.networks.resnet_bmxnet import PopcountConv2d

@@ -8,11 +8,11 @@ from functools import singledispatch
 import torch
 from torch import Tensor, nn
 
-from ..layers import QUANTIZED_LAYERS, Padding, QuantConv2d, QuantLinear
+from ..layers import Padding, QuantConv2d, QuantLinear
 from ..networks import birealnet, quickbrush, quicknet, quicknet_v1, resnet_bmxnet
 from ..networks.sections import Stage
 from ..networks.taps import Network
-from ..quantizers import DoReFa, Estimator, MagnitudeAwareSign, Sign, XnorScale
+from ..quantizers import DoReFa, Estimator, Sign
 from .fused import (
     BlurredPool2d,
     DepthwiseConv2d,
@@ -35,7 +35,7 @@ from .modules import (
 )
 from .precision import Precision, resolve_precision
 from .sizes import LANES
-from .ways import ways
+from .ways import ways, why_not
 
 
 def freeze(network: Network, precision: str = "auto") -> Network:
@@ -222,25 +222,6 @@ def folded(weight: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
     scale, offset = affine_of(norm)
     shape = (-1,) + (1,) * (weight.dim() - 1)
     return (weight.double() * scale.view(shape)).float(), offset.float()
-
-
-def why_not(layer: nn.Module) -> str | None:
-    """Why a quantized layer cannot run on packed bits, or None if it can."""
-    assert isinstance(layer, QUANTIZED_LAYERS)
-    if not isinstance(layer.kernel_quantizer, Sign | MagnitudeAwareSign | XnorScale):
-        return "its weights are not one-bit"
-    if not isinstance(layer.input_quantizer, Sign | DoReFa):
-        return "its input is not quantized to bit planes"
-    border = layer.pad_value if isinstance(layer, QuantConv2d) else 0.0
-    if border < 0 and isinstance(layer.input_quantizer, DoReFa):
-        return "its border of -1 is none of its input's levels"
-    if isinstance(layer, QuantConv2d) and layer.dilation > 1 and not _keeps_size(layer):
-        return "its kernel is dilated, and it does not keep the map's size"
-    return None
-
-
-def _keeps_size(layer: QuantConv2d) -> bool:
-    return layer.stride == 1 and layer.padding == "same" and layer.kernel_size % 2 == 1
 
 
 def _quantized(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from ..layers import QUANTIZED_LAYERS
+from ..layers import QUANTIZED_LAYERS, QuantConv2d
+from ..quantizers import DoReFa, MagnitudeAwareSign, Sign, XnorScale
 from .modules import PackedGated, PackedResidual, PackedShortcut, PackedStage
 
 PLAIN = "float32"
@@ -25,6 +26,25 @@ def ways(network: nn.Module, frozen: nn.Module) -> dict[str, str]:
     found: dict[str, str] = {}
     _add(found, "", network, frozen)
     return found
+
+
+def why_not(layer: nn.Module) -> str | None:
+    """Why a quantized layer cannot run on packed bits, or None if it can."""
+    assert isinstance(layer, QUANTIZED_LAYERS)
+    if not isinstance(layer.kernel_quantizer, Sign | MagnitudeAwareSign | XnorScale):
+        return "its weights are not one-bit"
+    if not isinstance(layer.input_quantizer, Sign | DoReFa):
+        return "its input is not quantized to bit planes"
+    border = layer.pad_value if isinstance(layer, QuantConv2d) else 0.0
+    if border < 0 and isinstance(layer.input_quantizer, DoReFa):
+        return "its border of -1 is none of its input's levels"
+    if isinstance(layer, QuantConv2d) and layer.dilation > 1 and not _keeps_size(layer):
+        return "its kernel is dilated, and it does not keep the map's size"
+    return None
+
+
+def _keeps_size(layer: QuantConv2d) -> bool:
+    return layer.stride == 1 and layer.padding == "same" and layer.kernel_size % 2 == 1
 
 
 def _add(found: dict[str, str], path: str, module: nn.Module, replaced: nn.Module) -> None:
@@ -65,8 +85,6 @@ def _add_whole(found: dict[str, str], path: str, module: nn.Module, how: str | N
 
 def _unchanged(layer: nn.Module) -> str:
     # Here, because it is freeze that asks for ways.
-    from .freeze import why_not
-
     if not isinstance(layer, QUANTIZED_LAYERS):
         return PLAIN
     return f"{PLAIN}: {why_not(layer)}"
