@@ -17,9 +17,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bitbrush.engine.freeze import freeze, why_not
+from bitbrush.engine.freeze import freeze
 from bitbrush.engine.line import LineNetwork
 from bitbrush.engine.modules import PackedConv2d
+from bitbrush.engine.ways import why_not
 from bitbrush.errors import InputError
 from bitbrush.layers import QUANTIZED_LAYERS, QuantConv2d
 from bitbrush.networks.binary_alexnet import BinaryAlexNet
@@ -44,6 +45,9 @@ SMALL: dict[str, Callable[..., Network]] = {
     "quickbrush": lambda **_: QuickBrush(stem=24, widths=(64, 128), blocks=(1, 3)),
     "quickbrush-small": lambda **_: QuickBrush(
         "quickbrush-small", stem=16, widths=(64, 64), blocks=(1, 2)
+    ),
+    "quickbrush-large": lambda **_: QuickBrush(
+        "quickbrush-large", stem=32, widths=(64, 64), blocks=(2, 1)
     ),
     "quicknet": lambda **p: QuickNet(
         "quicknet", (2, 2), "concat", (False, False), widths=(64, 128), classes=10, **p
