@@ -39,9 +39,10 @@ from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.registry import network_spec
 from bitbrush.networks.taps import Network
 from bitbrush.train.card import Report, write_card
-from bitbrush.train.distil import Recipe, Target, distil
+from bitbrush.train.distil import Recipe, distil
 from bitbrush.train.duplicates import Unwanted
 from bitbrush.train.growing import grow
+from bitbrush.train.heads import Target
 from bitbrush.train.pictures import PictureCache, encoded_pictures
 from bitbrush.weights.bits import load_into, read_network_file, save_network
 from bitbrush.weights.loading import load_network, resolve_path

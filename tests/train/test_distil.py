@@ -14,7 +14,8 @@ from PIL import Image
 from bitbrush.errors import InputError
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.vgg import Vgg, vgg19_16x
-from bitbrush.train.distil import Recipe, Target, _best_head, distil
+from bitbrush.train.distil import Recipe, distil
+from bitbrush.train.heads import Target, best_head, unexplained
 from bitbrush.train.pictures import PictureCache, random_crops
 from bitbrush.weights.bits import read_network_file, save_network
 
@@ -97,7 +98,19 @@ def test_heads_begin_where_they_explain_most() -> None:
     tap = torch.cat([tap, tap[:, :1], torch.zeros(3, 1, 10, 10)], 1)
     truth = torch.nn.Conv2d(10, 5, 1)
     with torch.no_grad():
-        torch.testing.assert_close(_best_head(tap, truth(tap))(tap), truth(tap), atol=1e-2, rtol=0)
+        torch.testing.assert_close(best_head(tap, truth(tap))(tap), truth(tap), atol=1e-2, rtol=0)
+
+
+def test_what_no_head_explains() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(4, 3, 32, 32)
+    teacher = Vgg("teacher", (1,), (4,)).settle()
+    # Of its own features everything is linear; of one channel in four, a part.
+    shares = unexplained(teacher, [Target("relu1_1", teacher, "relu1_1")], images)
+    assert shares["relu1_1"] < 1e-3
+    student = QuickBrush(stem=8, widths=(64,), blocks=(1,)).eval()
+    shares = unexplained(student, [Target("stem", teacher, "relu1_1")], images)
+    assert 1e-3 < shares["relu1_1"] < 1
 
 
 def test_heads_learn_with_the_network(cache: PictureCache) -> None:

@@ -14,32 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError
 from ..networks.taps import Network
+from .heads import Heads, Target
 from .pictures import PictureCache, random_crops
-
-VARIANCE_FLOOR = 0.05
-"""Least variance of a teacher's channel, as a share of its layer's mean variance."""
-
-
-RIDGE = 1e-4
-"""Added to a tap's variances where a head is solved for, as a share of their mean."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A teacher's layer and the tap of the student that has to hold it.
-
-    Attributes:
-        every: of the positions, one in `every` along each axis takes part in the loss.
-    """
-
-    tap: str
-    teacher: Network
-    layer: str
-    every: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,65 +52,6 @@ class Progress:
 
     step: int
     unexplained: Mapping[str, float]
-
-
-class Heads(nn.Module):
-    """The 1x1 convolutions from taps to teacher's layers, and the loss they define."""
-
-    def __init__(self, targets: Sequence[Target], student: Network, sample: Tensor) -> None:
-        """Args:
-        sample: pictures [N, 3, H, W] that give each channel's variance, and the heads to start
-            from.
-        """
-        super().__init__()
-        self.targets = tuple(targets)
-        self.heads = nn.ModuleList()
-        with torch.no_grad():
-            taps = student(sample, {target.tap for target in targets})
-            for index, target in enumerate(targets):
-                feature = target.teacher(sample, [target.layer])[target.layer]
-                variance, mean = torch.var_mean(feature, (0, 2, 3))
-                self.heads.append(_best_head(taps[target.tap], feature))
-                floored = variance.clamp(min=VARIANCE_FLOOR * float(variance.mean()))
-                self.register_buffer(f"scale{index}", floored.rsqrt().view(1, -1, 1, 1))
-
-    def forward(self, student: Network, images: Tensor, offset: int) -> list[Tensor]:
-        """The unexplained share of variance of each target, as scalars.
-
-        Args:
-            images: [N, 3, H, W].
-            offset: shifts the grid of positions that take part where a target has `every` > 1.
-        """
-        features: dict[int, dict[str, Tensor]] = {}
-        with torch.no_grad():
-            for teacher in {id(t.teacher): t.teacher for t in self.targets}.values():
-                layers = [t.layer for t in self.targets if t.teacher is teacher]
-                features[id(teacher)] = teacher(images, layers)
-        taps = student(images, {target.tap for target in self.targets})
-        losses = []
-        for index, (target, head) in enumerate(zip(self.targets, self.heads, strict=True)):
-            rows, columns = divmod(offset % target.every**2, target.every)
-            grid = (..., slice(rows, None, target.every), slice(columns, None, target.every))
-            wanted = features[id(target.teacher)][target.layer][grid]
-            error = (head(taps[target.tap][grid]) - wanted) * self.get_buffer(f"scale{index}")
-            losses.append(error.float().square().mean())
-        return losses
-
-
-def _best_head(tap: Tensor, feature: Tensor) -> nn.Conv2d:
-    """The 1x1 convolution that explains most of a feature by a tap, both [N, C, H, W]."""
-    inputs, outputs = (each.movedim(1, 0).flatten(1) for each in (tap, feature))
-    middle, mean = (each.mean(1, keepdim=True) for each in (inputs, outputs))
-    inputs = inputs - middle
-    gram = (inputs @ inputs.T).double()
-    # Channels may be equal, or a batch norm's zeros.
-    gram.diagonal().add_(RIDGE * gram.diagonal().mean() + torch.finfo(torch.float32).tiny)
-    weight = torch.linalg.solve(gram, (inputs @ (outputs - mean).T).double()).float().T
-    head = nn.Conv2d(len(inputs), len(outputs), 1)
-    head.weight.copy_(weight[:, :, None, None])
-    assert head.bias is not None
-    head.bias.copy_((mean - weight @ middle).squeeze(1))
-    return head
 
 
 def distil(
