@@ -35,8 +35,8 @@ SEEN_PICTURES = 3
 PROCESS = 370e6
 """Bytes of a process that has loaded torch and everything else, before it paints."""
 
-COMPILER = 100e6
-"""Bytes more where Numba and its kernels have been loaded."""
+KERNELS = 45e6
+"""Bytes more where kernels have been loaded, and LLVM, which loads them."""
 
 PIXEL = 12
 """Bytes of a pixel: three floats."""
@@ -58,7 +58,7 @@ def _peak(job: Job, cost: Footprint, size: int) -> float:
     edges = [size]
     while edges[-1] / 2 >= job.settings.min_size:
         edges.append(round(edges[-1] / 2))
-    process = PROCESS + (COMPILER if job.network.engine == "packed" else 0)
+    process = PROCESS + (KERNELS if job.network.engine == "packed" else 0)
     return process + weights + sources + max(_scale(job, cost, edge, size) for edge in edges)
 
 
