@@ -34,5 +34,5 @@ def write_atomically(path: Path, data: bytes, parents: bool = False) -> None:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise InputError(f"cannot write {path}: {error.strerror}") from error
+            raise InputError(f"cannot write {path}: {error.strerror or error}") from error
         raise

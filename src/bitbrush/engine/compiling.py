@@ -16,7 +16,7 @@ from .kernel import Kernel
 from .kernel_cache import cache_folder, file_of
 
 MOST = 4
-"""Processes. Each takes a second to start, and 180 MB while it is there."""
+"""Processes. Each takes a second to start, and 200 MB while it is there."""
 
 _HELPER = """
 import json, sys

@@ -101,10 +101,10 @@ def identity(sources: Path = Path(__file__).parent) -> str:
 def kept(name: str) -> MachineCode | None:
     """The kernel of this name in the cache; None if it is not there, or not as it was written."""
     folder = cache_folder()
+    if folder is None:
+        return None
     try:
-        return (
-            None if folder is None else MachineCode.from_bytes(file_of(folder, name).read_bytes())
-        )
+        return MachineCode.from_bytes(file_of(folder, name).read_bytes())
     except OSError:
         return None
 

@@ -1,7 +1,7 @@
 """Machine code of a kernel: how Numba makes it, how it is kept as bytes, and how it is loaded.
 
 Loading takes llvmlite alone, and a millisecond. Importing Numba for that would take a second and
-100 MB, as it brings its whole compiler along.
+65 MB, as it brings its whole compiler along.
 """
 
 from __future__ import annotations
