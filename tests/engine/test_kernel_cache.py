@@ -13,7 +13,7 @@ import numba
 import pytest
 from llvmlite import binding
 
-from bitbrush.engine import kernel_cache
+from bitbrush.engine import first_use, kernel_cache
 from bitbrush.engine.kernel import HEADER, Kernel
 from bitbrush.engine.kernel_cache import (
     cache_folder,
@@ -36,9 +36,10 @@ def _forget() -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache of one's own."""
+    """An empty cache of one's own, and nobody who would fill it when told of compiling."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("BITBRUSH_CACHE", str(folder))
+    monkeypatch.setattr(first_use, "_listeners", [])
     _forget()
     yield folder
     monkeypatch.undo()
