@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -97,6 +98,46 @@ def test_what_is_kept_runs_without_the_compiler(root: Path) -> None:
         text=True,
     )
     assert ran.stdout.split() == ["0", "False"], ran.stderr
+
+
+def failing(arguments: object) -> None:
+    """A kernel that raises what no kernel may."""
+    if numba.carray(arguments, 1)[0].value < 0:
+        raise ValueError("negative")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("kernel(1, value=1); print(list(numbers(2)))", (0, "[0, 1]", "")),
+        ("kernel(1, value=-1)", (-signal.SIGABRT, "", "bitbrush: a kernel has failed")),
+    ],
+    ids=["Numba has its own functions", "a kernel has only one"],
+)
+def test_what_loaded_kernels_refer_to(
+    root: Path, after: str, expected: tuple[int, str, str]
+) -> None:
+    Kernel(__name__, "failing", "value").compile()
+    program = f"""
+from bitbrush.engine.kernel import Kernel
+kernel = Kernel({__name__!r}, "failing", "value")
+assert kernel.is_ready
+kernel.compile()
+import numba
+@numba.njit
+def numbers(count):
+    for number in range(count):
+        yield number
+{after}
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr.strip()) == expected
 
 
 def _link(root: Path, place: Path) -> None:

@@ -110,12 +110,12 @@ def _engine() -> Any:
     """Where object files are loaded; they stay as long as it does."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
-    for name in _FAILURES:
-        # Where Numba has been imported they are there, and are its own.
-        if binding.address_of_symbol(name) is None:
-            binding.add_symbol(name, ctypes.cast(_give_up, ctypes.c_void_p).value)
     machine = binding.Target.from_default_triple().create_target_machine(jit=True)
-    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+    # Known to this engine alone: Numba, should the process import it, has its own.
+    address = ctypes.cast(_give_up, ctypes.c_void_p).value
+    call = f"call void inttoptr (i64 {address} to ptr)() unreachable"
+    failures = "\n".join(f'define void @"{name}"() {{ {call} }}' for name in _FAILURES)
+    return binding.create_mcjit_compiler(binding.parse_assembly(failures), machine)
 
 
 @ctypes.CFUNCTYPE(None)
