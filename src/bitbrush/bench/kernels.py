@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..engine.backward import Surroundings
 from ..engine.launch import convolve, pack_map
 from ..engine.modules import PackedConv2d
 from ..engine.packing import PackedMap
@@ -93,10 +94,11 @@ def _packed(x: Tensor, weight: Tensor) -> dict[str, Callable[[], object]]:
     def gradient(precision: Precision) -> Callable[[], object]:
         arrived = x.bfloat16() if precision == "bf16" else x
         layer = layers[precision]
-        transposed, into = layer.transposed, torch.empty_like(x)
-        if precision == "int8":
-            return lambda: transposed.winograd.add_gradient(x, into, scale=layer.slope)
-        return lambda: transposed(arrived, x.shape[2:], BORDER, precision)  # type: ignore[arg-type]
+        way = layer.transposed.in_one_pass(precision, BORDER)
+        if way is not None:
+            into, around = torch.empty_like(x), Surroundings(layer.slope)
+            return lambda: way.add_gradient(x, into, around)
+        return lambda: layer.transposed(arrived, x.shape[2:], BORDER, precision)  # type: ignore[arg-type]
 
     works: dict[str, Callable[[], object]] = {
         PACK: lambda: pack_map(x, packed),

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from ..quantizers import Estimator, current_image_estimator
+from .backward import Surroundings
 from .buffers import empty
 from .factors import Factor, factor_of
 from .launch import add_residual, channels_last, empty_map, pack_map, pass_gradient
 from .packing import Filters, PackedMap, blocks_of
-from .precision import Precision
+from .precision import Precision, without_octets
 from .profiling import GRADIENT, seen_as
 from .sizes import REALS
 from .transposed import TransposedFilters
@@ -127,9 +128,9 @@ class Chain:
             onto: added, and overwritten where `owned`.
         """
         border = (self.blocks[0].border,) * 4
-        precision = self.blocks[0].transposed.way(self.precision, border)
-        if precision == "int8":
-            return self._back_in_octets(kept, gradients, owned, onto)
+        if self.blocks[0].transposed.in_one_pass(self.precision, border) is not None:
+            return self._back_in_one_pass(kept, gradients, owned, onto)
+        precision = without_octets(self.precision)
         passed, kinds, factors, shape = kept
         last = max(gradients)
         running = gradients[last] if owned else empty_map(shape)
@@ -163,7 +164,7 @@ class Chain:
         )
         return running
 
-    def _back_in_octets(
+    def _back_in_one_pass(
         self, kept: Any, gradients: Mapping[int, Tensor], owned: bool, onto: Tensor | None
     ) -> Tensor:
         """The same a block at a time, each in one pass."""
@@ -176,9 +177,9 @@ class Chain:
             block = self.blocks[index]
             result = empty_map(shape) if spare is None else spare
             with seen_as(GRADIENT):
-                block.transposed.winograd.add_gradient(
-                    running,
-                    result,
+                way = block.transposed.in_one_pass(self.precision, (block.border,) * 4)
+                assert way is not None
+                around = Surroundings(
                     scale=block.scale,
                     passed=passed[index],
                     factor=kinds[index],
@@ -186,6 +187,7 @@ class Chain:
                     running=running,
                     tap=gradients.get(index - 1) if index else onto,
                 )
+                way.add_gradient(running, result, around)
             spare = running if owned or index < last else None
             running = result
         return running

@@ -79,6 +79,12 @@ WINOGRAD = Kernel(
     "weights base factor_mode factors unit_real zero_real running tap result workspace "
     "workspace_bytes values_step octets_step sums_step octets sums units none whole copies",
 )
+AMX = Kernel(
+    ".amx",
+    "amx",
+    "chunks parts bands rows height width channels filters gradient passed scale weights "
+    "factor_mode factors unit_real zero_real running tap result workspace workspace_bytes",
+)
 PRODUCTS = Kernel(
     ".moments",
     "products_of_channels",
@@ -104,6 +110,7 @@ KERNELS = (
     STEM,
     STEM_BACK,
     WINOGRAD,
+    AMX,
     PRODUCTS,
     FINISH,
 )

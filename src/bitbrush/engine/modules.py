@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from ..layers import Padding, same_padding
 from ..quantizers import Estimator, current_image_estimator
+from .backward import Surroundings
 from .buffers import empty
 from .chain import Chain, Rectified, ResidualChain, fill_exact
 from .factors import factor_of
 from .launch import add_residual, convolve, empty_map, pack_map, pass_gradient
 from .packing import Filters, PackedMap, blocks_of, padded
 from .plain import PlainConvolution
-from .precision import Precision
+from .precision import Precision, without_octets
 from .sizes import BLOCK
 from .transposed import TransposedFilters
 
@@ -199,18 +200,13 @@ class _Convolution(torch.autograd.Function):
         layer: PackedConv2d = ctx.layer
         gradient = _flat(gradients[0].float())
         before = gradients[0] if ctx.added else None
-        precision = layer.transposed.way(layer.precision, border)
         result = empty_map(shape)
-        if precision == "int8":
-            layer.transposed.winograd.add_gradient(
-                gradient,
-                result,
-                scale=layer.slope,
-                passed=passed,
-                factor=ctx.kind,
-                factors=factors,
-            )
+        way = layer.transposed.in_one_pass(layer.precision, border)
+        if way is not None:
+            around = Surroundings(layer.slope, passed, ctx.kind, factors)
+            way.add_gradient(gradient, result, around)
             return result, before, None, None
+        precision = without_octets(layer.precision)
         half = torch.bfloat16 if precision == "bf16" else torch.float32
         scaled = empty_map(gradient.shape, half)
         pass_gradient(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from functools import cache
 from typing import Literal
 
@@ -12,6 +14,9 @@ from ..choices import PRECISIONS
 from ..errors import unknown_name
 
 Precision = Literal["float32", "bf16", "int8", "low-bit"]
+
+ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
+"""Of Linux on x86-64: a system call, one of its codes, and the registers that it is about."""
 
 LOW_BITS = 5
 """Bit planes of a low-bit gradient: one for the sign, four for the magnitude."""
@@ -37,15 +42,32 @@ def octet_units(features: frozenset[str]) -> list[str]:
 
 def best_precision() -> Precision:
     """The fastest that the CPU has units for. Decided by flags, never by timing."""
-    features = cpu_features()
-    if "amx-bf16" in features:
+    if has_tiles():
         return "bf16"
-    return "int8" if octet_units(features) else beside_int8()
+    return "int8" if octet_units(cpu_features()) else without_octets("int8")
 
 
-def beside_int8() -> Precision:
-    """What layers that int8 has no kernel for take in its place."""
+def without_octets(precision: Precision) -> Precision:
+    """The same, or what layers that int8 has no kernel for take in its place."""
+    if precision != "int8":
+        return precision
     return "bf16" if has_half_units() else "float32"
+
+
+@cache
+def has_tiles() -> bool:
+    """Whether this process may multiply matrices in bfloat16 (AMX)."""
+    return "amx-bf16" in cpu_features() and _tiles_are_allowed()
+
+
+def _tiles_are_allowed() -> bool:
+    """Asks the system for the registers, which Linux gives a process that does."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        return int(ctypes.CDLL(None).syscall(ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA)) == 0
+    except (OSError, AttributeError):
+        return False
 
 
 def has_half_units() -> bool:

@@ -46,6 +46,15 @@ LARGEST = 127
 """These values lie between -127 and +127; they are kept with 128 added, as the instruction wants
 it."""
 
+AROUND = 1
+"""Cells of zeros around the strips of `amx`."""
+
+TILE_BYTES = 1024
+"""Of a tile register: 16 rows of 64 bytes."""
+
+POSITIONS_AT_ONCE = 96
+"""Positions whose tiles `amx` multiplies together."""
+
 GROUP = 32
 """Tiles whose values meet the weights while these are in the cache."""
 

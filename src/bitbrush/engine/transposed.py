@@ -16,12 +16,14 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_input
 
+from .amx import AmxFilters
+from .backward import KERNEL, Backward
 from .launch import convolve, round_map
 from .packing import Filters, PackedMap, blocks_of
-from .precision import LOW_BITS, Precision, beside_int8
+from .precision import LOW_BITS, Precision, has_tiles
 from .rounding import current_rounding_seed
 from .sizes import BLOCK
-from .winograd import KERNEL, WinogradFilters
+from .winograd import WinogradFilters
 
 KEPT = 2
 """Sizes of maps for which weights are kept in the order that suits them."""
@@ -42,19 +44,25 @@ class TransposedFilters:
         self.stride = stride
         self._made: dict[Any, Any] = {}
 
-    def way(self, precision: Precision, border: Sequence[int]) -> Precision:
-        """What a gradient is computed in where this precision is asked for.
+    def in_one_pass(self, precision: Precision, border: Sequence[int]) -> Backward | None:
+        """What computes a gradient together with all around it; None where nothing does.
 
         Args:
             border: rows before and after, columns before and after, that are added to the map.
         """
-        fits = (self.filters.kernel, self.stride, *border) == (KERNEL, 1, *(KERNEL // 2,) * 4)
-        return beside_int8() if precision == "int8" and not fits else precision
+        if (self.filters.kernel, self.stride, *border) != (KERNEL, 1, *(KERNEL // 2,) * 4):
+            return None
+        if precision == "int8":
+            return self._winograd
+        return self._amx if precision == "bf16" and has_tiles() else None
 
     @cached_property
-    def winograd(self) -> WinogradFilters:
-        """What gradients in 8-bit integers are computed with, where `way` says so."""
+    def _winograd(self) -> Backward:
         return WinogradFilters(self.filters)
+
+    @cached_property
+    def _amx(self) -> Backward:
+        return AmxFilters(self.filters)
 
     def __call__(
         self,
@@ -69,7 +77,7 @@ class TransposedFilters:
             gradient: [N, O, H', W'] in channels_last; bfloat16 for "bf16", else float32.
             size: H and W of the map, without border.
             border: rows before and after, columns before and after, that were added to it.
-            precision: any but "int8", for which see `winograd`.
+            precision: any but "int8", which has no other way than in one pass.
         Returns:
             [N, C, H, W] in channels_last, in the gradient's dtype.
         """

@@ -14,34 +14,28 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from .backward import Backward, Surroundings
 from .buffers import empty
-from .factors import Factor
 from .kernels import WINOGRAD
 from .launch import CHUNKS, address, workspace
 from .packing import Filters, blocks_of
-from .sizes import BLOCK, EVERYWHERE, FLOATS, GAP, GROUP, LARGEST, VALUES
-
-KERNEL = 3
-"""Side of the convolutions that this is for; their stride and their border are 1."""
+from .sizes import BLOCK, FLOATS, GAP, GROUP, LARGEST, VALUES
 
 BEFORE = torch.tensor([[2.0, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
 """From three weights of a line to four; twice the usual, so that they are integers."""
 
 
-class WinogradFilters:
+class WinogradFilters(Backward):
     """The filters of a convolution seen from its output, in the form that the kernel takes.
 
     Attributes:
         weights: int8 [16, blocks of C, O / 4, 64, 4], with O up to a multiple of 64.
         base: int32 [16, blocks of C, 64], what takes the added 128 of every value away again.
-        channels_in, channels_out: C and O of the convolution.
     """
 
     def __init__(self, filters: Filters) -> None:
-        self.channels_in, self.channels_out = filters.channels_in, filters.channels_out
-        # Back, the kernel is turned by half a circle, and inputs and outputs change places.
-        kernel = filters.signs().flip(2, 3).transpose(0, 1)
-        spread = torch.einsum("ia,coab,jb->ijco", BEFORE, kernel, BEFORE)
+        super().__init__(filters)
+        spread = torch.einsum("ia,coab,jb->ijco", BEFORE, self.kernel(filters), BEFORE)
         blocks, room = blocks_of(self.channels_in), BLOCK * blocks_of(self.channels_out)
         whole = torch.zeros(VALUES, BLOCK * blocks, room)
         whole[:, : self.channels_in, : self.channels_out] = spread.flatten(0, 1)
@@ -50,28 +44,7 @@ class WinogradFilters:
         self.weights = empty((VALUES, blocks, room // 4, BLOCK, 4), torch.int8)
         self.weights.copy_(arranged.transpose(2, 3))
 
-    def add_gradient(
-        self,
-        gradient: Tensor,
-        result: Tensor,
-        *,
-        scale: Tensor,
-        passed: Tensor | None = None,
-        factor: Factor | None = None,
-        factors: Tensor | None = None,
-        running: Tensor | None = None,
-        tap: Tensor | None = None,
-    ) -> None:
-        """result = running + factors (convolution of scale gradient, where passed) + tap.
-
-        Args:
-            gradient: float32 [N, O, H, W] in channels_last.
-            result: the same with C channels, written; neither gradient nor running.
-            scale: float32 [64 blocks of O].
-            passed: int64 [N H W, blocks of O]; None: everywhere.
-            factor, factors: how factors are kept, and where; None: 1 everywhere.
-            running, tap: as result; None counts as 0.
-        """
+    def add_gradient(self, gradient: Tensor, result: Tensor, around: Surroundings) -> None:
         images, channels, height, width = gradient.shape
         threads = torch.get_num_threads()
         down, across = -(-height // 2), -(-width // 2)
@@ -80,7 +53,6 @@ class WinogradFilters:
         parts = min(blocks_of(self.channels_in), -(-threads // groups))
         room = BLOCK * blocks_of(channels)
         steps, places, size = _layout(room)
-        work = workspace(size)
         WINOGRAD(
             threads,
             chunks=groups * parts,
@@ -89,23 +61,10 @@ class WinogradFilters:
             tiles=tiles,
             down=down,
             across=across,
-            height=height,
-            width=width,
-            channels=channels,
-            filters=self.channels_in,
-            gradient=address(gradient),
-            passed=address(passed),
-            scale=address(scale),
+            **self.arguments(gradient, result, around),
             weights=address(self.weights),
             base=address(self.base),
-            factor_mode=EVERYWHERE if factor is None or factors is None else factor.mode,
-            factors=address(factors),
-            unit_real=1.0 if factor is None else factor.unit,
-            zero_real=0.0 if factor is None else factor.zero,
-            running=address(running),
-            tap=address(tap),
-            result=address(result),
-            **work.arguments(),
+            **workspace(size).arguments(),
             **steps,
             **places,
         )

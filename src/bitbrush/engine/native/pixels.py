@@ -401,6 +401,36 @@ def pass_gradient(arguments: Any) -> None:
 
 
 @njit
+def finish_gradient(record: Any, pixel: int, block: int, valid: int, own: int, term: int) -> None:
+    """result = running + factors own + tap, of 64 channels of a pixel.
+
+    Args:
+        record: of the kernel; running and tap may be absent (0).
+        valid: channels of the block, the last of which may be missing.
+        own: float32 [64], overwritten.
+        term: room for as many.
+    """
+    filters, mode = record.filters, record.factor_mode
+    place = pixel * filters + BLOCK * block
+    if mode == BITS:
+        words = pixel * ((filters + BLOCK - 1) // BLOCK) + block
+        simd.keep(own, simd.load_word(record.factors + 8 * words))
+    elif mode == BYTES:
+        unit, zero = np.float32(record.unit_real), np.float32(record.zero_real)
+        simd.multiply_bytes(own, load_bytes(record.factors + place, term, valid), unit, zero)
+    elif mode == REALS:
+        load_block(record.factors + 4 * place, term, valid)
+        simd.multiply(own, term)
+    if record.running != 0:
+        load_block(record.running + 4 * place, term, valid)
+        simd.add(own, term)
+    if record.tap != 0:
+        load_block(record.tap + 4 * place, term, valid)
+        simd.add(own, term)
+    store_block(own, record.result + 4 * place, valid)
+
+
+@njit
 def _mixed(value: int) -> int:
     """A hash of a 32-bit integer (Wellons' lowbias32), which spreads every bit over all."""
     value = (value ^ (value >> 16)) * 0x7FEB352D & 0xFFFFFFFF

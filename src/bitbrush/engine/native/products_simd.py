@@ -29,21 +29,24 @@ def _add(builder: Any, value: Any, column: Any, total: Any, half: bool) -> Any:
     return builder.call(function, [total, value, column])
 
 
+def to_half(builder: Any, value: Any) -> Any:
+    """16 float32 to the nearest bfloat16, ties to even."""
+    if not has_half_products():
+        return llvm.narrow(builder, value)
+    kind = ir.FunctionType(llvm.row(I16), [llvm.row(F32)])
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, "llvm.x86.avx512bf16.cvtneps2bf16.512"
+    )
+    return builder.call(function, [value])
+
+
 @intrinsic
 def round_to_half(typing: Any, values: Any, halves: Any) -> Any:
     """16 float32 to the nearest bfloat16, ties to even."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, halves = arguments
-        value = llvm.load(builder, values, llvm.row(F32))
-        if has_half_products():
-            kind = ir.FunctionType(llvm.row(I16), [llvm.row(F32)])
-            function = cgutils.get_or_insert_function(
-                builder.module, kind, "llvm.x86.avx512bf16.cvtneps2bf16.512"
-            )
-            rounded = builder.call(function, [value])
-        else:
-            rounded = llvm.narrow(builder, value)
+        rounded = to_half(builder, llvm.load(builder, values, llvm.row(F32)))
         llvm.store(builder, rounded, halves)
         return context.get_dummy_value()
 

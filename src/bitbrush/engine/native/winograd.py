@@ -15,19 +15,16 @@ import numpy as np
 from numba import carray
 
 from ..sizes import (
-    BITS,
     BLOCK,
-    BYTES,
     FLOATS,
     GROUP,
     LANES,
     LARGEST,
-    REALS,
     TILE,
     VALUES,
 )
 from . import simd, winograd_simd
-from .pixels import load_block, load_bytes, store_block
+from .pixels import finish_gradient, load_block
 from .sharing import next_chunk, take_seat
 
 UNIT = 1 / 4
@@ -62,8 +59,6 @@ def winograd(arguments: Any) -> None:
         for kind in range(VALUES):
             simd.clear(values + kind * record.values_step + FLOATS * block)
             simd.clear(copies + kind * 4 * room + FLOATS * block)
-    mode, factors = record.factor_mode, record.factors
-    unit, zero = np.float32(record.unit_real), np.float32(record.zero_real)
     current, end = 0, 0
     while True:
         if current == end:
@@ -138,21 +133,4 @@ def winograd(arguments: Any) -> None:
                     if y >= height or x >= width:
                         continue
                     pixel = (image * height + y) * width + x
-                    place = pixel * filters + BLOCK * block
-                    own = results + corner * FLOATS
-                    if mode == BITS:
-                        word = factors + 8 * (pixel * filter_blocks + block)
-                        simd.keep(own, simd.load_word(word))
-                    elif mode == BYTES:
-                        levels = load_bytes(factors + place, term, valid)
-                        simd.multiply_bytes(own, levels, unit, zero)
-                    elif mode == REALS:
-                        load_block(factors + 4 * place, term, valid)
-                        simd.multiply(own, term)
-                    if record.running != 0:
-                        load_block(record.running + 4 * place, term, valid)
-                        simd.add(own, term)
-                    if record.tap != 0:
-                        load_block(record.tap + 4 * place, term, valid)
-                        simd.add(own, term)
-                    store_block(own, record.result + 4 * place, valid)
+                    finish_gradient(record, pixel, block, valid, results + corner * FLOATS, term)

@@ -1,0 +1,125 @@
+"""The way back through a one-bit 3x3 convolution in bfloat16, for CPUs with tiles of it (AMX).
+
+A chunk is a strip of rows. Its gradient, scaled and masked, is rounded to bfloat16 once, with a
+border of zeros; positions are counted along whole rows of that, border included, so that each of
+the nine cells of the kernel is one distance, and 16 positions are a tile. What follows the
+convolution is done while its results are at hand: the factors of sign's gradient, the sum with the
+gradient around the block, and the tap's own gradient behind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import carray
+
+from ..sizes import AROUND, BLOCK, FLOATS, GAP, LANES, POSITIONS_AT_ONCE, ROW, TILE_BYTES
+from . import amx_simd, simd
+from .pixels import finish_gradient, load_block
+from .sharing import next_chunk, take_seat
+
+SHAPES = 64
+CELLS = 9
+OFFSETS = 8 * CELLS
+RESULTS = POSITIONS_AT_ONCE * FLOATS
+"""Bytes of the kernel's distances, and of 64 filters' results."""
+
+COLUMNS = BLOCK // LANES
+"""Sixteenths of a block of filters, as many as a tile has."""
+
+
+def amx(arguments: Any) -> None:
+    """result = running + factors (convolution of scale gradient, where passed) + tap.
+
+    gradient is float32 [N, H, W, channels], the others [N, H, W, filters]. Each of passed, running
+    and tap may be absent (0).
+    """
+    record = carray(arguments, 1)[0]
+    seat = take_seat(record)
+    before, shapes = simd.stack(SHAPES), simd.stack(SHAPES)
+    offsets = simd.stack(OFFSETS)
+    sums, copy, term = (
+        simd.stack(RESULTS),
+        simd.stack(FLOATS),
+        simd.stack(FLOATS),
+    )
+    height, width = record.height, record.width
+    channels, filters = record.channels, record.filters
+    blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK
+    strip = record.workspace + seat * record.workspace_bytes
+    # Between rows a little is left free: at powers of 2 they would push one another out.
+    step = 2 * BLOCK * blocks + GAP
+    line = width + 2 * AROUND
+    for cell in range(CELLS):
+        simd.store_word(offsets + 8 * cell, (cell // 3 * line + cell % 3) * step)
+    for byte in range(0, SHAPES, 8):
+        simd.store_word(shapes + byte, 0)
+    simd.store_byte(shapes, 1)
+    for register in range(8):
+        simd.store_half(shapes + 16 + 2 * register, 4 * LANES)
+        simd.store_byte(shapes + 48 + register, LANES)
+    # Whoever else multiplies on this thread finds its own shapes again.
+    amx_simd.save_shapes(before)
+    amx_simd.set_shapes(shapes)
+    weights_step = CELLS * 2 * blocks * TILE_BYTES
+    while True:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
+            break
+        part, band = chunk % record.parts, chunk // record.parts
+        image, first = band // record.bands, band % record.bands * record.rows
+        rows = min(record.rows, height - first)
+        for row in range(rows + 2 * AROUND):
+            y = first + row - AROUND
+            target = strip + row * line * step
+            inside = 0 <= y < height
+            for column in range(line):
+                x = column - AROUND
+                if inside and 0 <= x < width:
+                    pixel = (image * height + y) * width + x
+                    for block in range(blocks):
+                        valid = min(BLOCK, channels - BLOCK * block)
+                        source = record.gradient + 4 * (pixel * channels + BLOCK * block)
+                        if valid < BLOCK:
+                            simd.clear(copy)
+                            load_block(source, copy, valid)
+                            source = copy
+                        word = -1
+                        if record.passed != 0:
+                            word = simd.load_word(record.passed + 8 * (pixel * blocks + block))
+                        scale = record.scale + FLOATS * block
+                        amx_simd.scale_to_half(source, word, scale, target + 2 * BLOCK * block)
+                else:
+                    for block in range(blocks):
+                        # 64 halves.
+                        for at in range(0, 2 * BLOCK, 4 * LANES):
+                            simd.clear_row(target + 2 * BLOCK * block + at)
+                target += step
+        positions = rows * line - 2 * AROUND
+        for block in range(
+            filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
+        ):
+            valid = min(BLOCK, filters - BLOCK * block)
+            weights = record.weights + COLUMNS * block * weights_step
+            for start in range(0, positions, POSITIONS_AT_ONCE):
+                count = min(POSITIONS_AT_ONCE, positions - start)
+                for column in range(COLUMNS):
+                    amx_simd.multiply_tiles(
+                        count,
+                        strip + start * step,
+                        step,
+                        offsets,
+                        CELLS,
+                        2 * blocks,
+                        weights + column * weights_step,
+                        sums + column * ROW,
+                    )
+                row, x = start // line, start % line
+                for index in range(count):
+                    if x < width:
+                        pixel = (image * height + first + row) * width + x
+                        finish_gradient(record, pixel, block, valid, sums + FLOATS * index, term)
+                    x += 1
+                    if x == line:
+                        x, row = 0, row + 1
+    amx_simd.set_shapes(before)

@@ -1,0 +1,196 @@
+"""Instructions of the CPUs that multiply matrices in bfloat16 (Intel's AMX); see `amx`.
+
+Eight registers hold a tile each: 16 rows of 64 bytes. Where the CPU has none, nobody calls these,
+and they are compiled to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..precision import cpu_features
+from ..sizes import BLOCK, FLOATS, LANES, LINE, ROW, TILE_BYTES
+from . import llvm
+from .llvm import ADDRESS, F32, I8, I16, I64
+from .products_simd import to_half
+
+THERE = "amx-bf16" in cpu_features()
+
+AHEAD = 4
+"""Tiles of weights that are asked for before they are needed."""
+
+LEFT, RIGHT = 6, 7
+"""Registers behind those of up to six sums."""
+
+
+def _call(builder: Any, name: str, *arguments: Any) -> None:
+    kinds = [argument.type for argument in arguments]
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), kinds), f"llvm.x86.{name}"
+    )
+    builder.call(function, arguments)
+
+
+def _register(number: int) -> Any:
+    return ir.Constant(I8, number)
+
+
+@intrinsic
+def save_shapes(typing: Any, shapes: Any) -> Any:
+    """Writes the shapes that the thread's registers have (64 bytes)."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if THERE:
+            _call(builder, "sttilecfg", llvm.pointer(builder, arguments[0], I8))
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS), emit
+
+
+@intrinsic
+def set_shapes(typing: Any, shapes: Any) -> Any:
+    """Gives the thread's registers these shapes."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if THERE:
+            _call(builder, "ldtilecfg", llvm.pointer(builder, arguments[0], I8))
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS), emit
+
+
+def _multiply_tiles(tiles: int) -> Any:
+    """The function below, for so many tiles of rows."""
+
+    @intrinsic
+    def multiply(
+        typing: Any,
+        left: Any,
+        row_step: Any,
+        offsets: Any,
+        count: Any,
+        pieces: Any,
+        right: Any,
+        sums: Any,
+    ) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if THERE:
+                _multiply(builder, tiles, *arguments)
+            return context.get_dummy_value()
+
+        return types.void(*[ADDRESS] * 7), emit
+
+    return multiply
+
+
+_multiply_1, _multiply_2, _multiply_4, _multiply_6 = map(_multiply_tiles, (1, 2, 4, 6))
+
+
+@njit
+def multiply_tiles(
+    rows: int,
+    left: int,
+    row_step: int,
+    offsets: int,
+    count: int,
+    pieces: int,
+    right: int,
+    sums: int,
+) -> None:
+    """Sums of products of up to 96 rows and 16 columns, in float32.
+
+    Args:
+        rows: more may be read and written, to a multiple of 16 or, beyond 32, of 32.
+        left: bfloat16, `row_step` bytes from one row to the next.
+        offsets: int64 [count], bytes from `left` to where the rows begin that are multiplied.
+        pieces: of 32 values that each row has from there on.
+        right: bfloat16 [pieces, count, 16, 16, 2]: pairs of rows of 16 columns each.
+        sums: float32 [96, 64], of which 16 columns are written.
+    """
+    if rows > 4 * LANES:
+        _multiply_6(left, row_step, offsets, count, pieces, right, sums)
+    elif rows > 2 * LANES:
+        _multiply_4(left, row_step, offsets, count, pieces, right, sums)
+    elif rows > LANES:
+        _multiply_2(left, row_step, offsets, count, pieces, right, sums)
+    else:
+        _multiply_1(left, row_step, offsets, count, pieces, right, sums)
+
+
+def _multiply(
+    builder: Any,
+    tiles: int,
+    left: Any,
+    row_step: Any,
+    offsets: Any,
+    count: Any,
+    pieces: Any,
+    right: Any,
+    sums: Any,
+) -> None:
+    for register in range(tiles):
+        _call(builder, "tilezero", _register(register))
+    tile_step = builder.mul(row_step, ir.Constant(I64, LANES))
+    dense = ir.Constant(I64, ROW)
+    place = cgutils.alloca_once_value(builder, right)
+    # The same piece of all cells after one another: they see nearly the same rows.
+    with cgutils.for_range(builder, pieces) as outer:
+        piece = builder.add(left, _times(builder, outer.index, ROW))
+        with cgutils.for_range(builder, count) as inner:
+            at = builder.add(offsets, _times(builder, inner.index, 8))
+            rows = builder.add(piece, llvm.load(builder, at, I64))
+            columns = builder.load(place)
+            pointer = llvm.pointer(builder, columns, I8)
+            _call(builder, "tileloadd64", _register(RIGHT), pointer, dense)
+            for line in range(0, TILE_BYTES, LINE):
+                _prefetch(builder, llvm.offset(builder, columns, AHEAD * TILE_BYTES + line))
+            for register in range(tiles):
+                pointer = llvm.pointer(builder, rows, I8)
+                _call(builder, "tileloadd64", _register(LEFT), pointer, row_step)
+                _call(builder, "tdpbf16ps", *map(_register, (register, LEFT, RIGHT)))
+                rows = builder.add(rows, tile_step)
+            builder.store(llvm.offset(builder, columns, TILE_BYTES), place)
+    for register in range(tiles):
+        address = llvm.offset(builder, sums, LANES * FLOATS * register)
+        pointer = llvm.pointer(builder, address, I8)
+        _call(builder, "tilestored64", _register(register), pointer, ir.Constant(I64, FLOATS))
+
+
+def _prefetch(builder: Any, address: Any) -> None:
+    pointer = llvm.pointer(builder, address, I8)
+    hints = [ir.Constant(llvm.I32, hint) for hint in (0, 3, 1)]
+    kinds = [pointer.type, *[llvm.I32] * 3]
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+    )
+    builder.call(function, [pointer, *hints])
+
+
+def _times(builder: Any, value: Any, factor: int) -> Any:
+    return builder.mul(value, ir.Constant(I64, factor))
+
+
+@intrinsic
+def scale_to_half(typing: Any, values: Any, word: Any, scale: Any, halves: Any) -> Any:
+    """halves = scale values where the word's bit is set, else 0, for 64 channels."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, word, scale, halves = arguments
+        for at in range(0, BLOCK, LANES):
+            value, factor = (
+                llvm.load(builder, llvm.offset(builder, start, 4 * at), llvm.row(F32))
+                for start in (values, scale)
+            )
+            bits = builder.trunc(builder.lshr(word, ir.Constant(I64, at)), I16)
+            passed = builder.bitcast(bits, llvm.row(llvm.I1))
+            zero = llvm.constant(F32, 0.0, LANES)
+            kept = builder.select(passed, builder.fmul(value, factor), zero)
+            llvm.store(builder, to_half(builder, kept), llvm.offset(builder, halves, 2 * at))
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, types.int64, ADDRESS, ADDRESS), emit
