@@ -14,7 +14,7 @@ from .buffers import empty
 from .kernels import AMX
 from .launch import workspace
 from .packing import Filters, blocks_of
-from .sizes import AROUND, BLOCK, GAP, LANES, POSITIONS_AT_ONCE
+from .sizes import AROUND, BLOCK, GAP, LANES, POSITIONS_AT_ONCE, RESULTS
 
 STRIP = 2**20
 """Bytes of a strip, at most, and of weights that stay in the cache beside it: half a second cache
@@ -51,6 +51,7 @@ class AmxFilters(Backward):
         rows = -(-height // min(bands, height))
         bands = -(-height // rows)
         parts = min(blocks_of(self.channels_in), -(-2 * threads // (images * bands)))
+        places = (rows + 2 * AROUND) * line + POSITIONS_AT_ONCE
         AMX(
             threads,
             chunks=images * bands * parts,
@@ -59,5 +60,5 @@ class AmxFilters(Backward):
             rows=rows,
             **self.arguments(gradient, result, around),
             weights=self.weights.data_ptr(),
-            **workspace(((rows + 2 * AROUND) * line + POSITIONS_AT_ONCE) * step).arguments(),
+            **workspace(RESULTS + places * step).arguments(),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .kernel import Kernel
+from .precision import cpu_features
 
 _WINDOW_FIELDS = (
     "chunks parts pixels height width channels packed row_bytes image_bytes "
@@ -66,12 +67,12 @@ DEPTHWISE = Kernel(
     "chunks rows values height width out_height out_width kernel table_rows table_columns "
     "row_entries column_entries channels weights bias result",
 )
-MAP = Kernel(
-    ".products",
-    "map_positions",
-    "chunks positions channels filters room values matrix constant onto result half "
-    "workspace workspace_bytes",
+_MAP_FIELDS = (
+    "chunks positions channels filters values matrix constant onto result workspace workspace_bytes"
 )
+
+MAP = Kernel(".products", "map_positions", f"{_MAP_FIELDS} room half")
+MAP_TILES = Kernel(".amx", "map_tiles", _MAP_FIELDS)
 WINOGRAD = Kernel(
     ".winograd",
     "winograd",
@@ -110,8 +111,8 @@ KERNELS = (
     STEM,
     STEM_BACK,
     WINOGRAD,
-    AMX,
     PRODUCTS,
     FINISH,
+    *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),
 )
-"""All of them."""
+"""All that this CPU has a use for."""

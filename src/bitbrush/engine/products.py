@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from .kernels import MAP
+from .kernels import MAP, MAP_TILES
 from .launch import CHUNKS, address, workspace
 from .packing import padded
-from .precision import has_half_products
-from .sizes import GAP, LANES, TILE
+from .precision import has_half_products, has_tiles
+from .sizes import GAP, LANES, POSITIONS_AT_ONCE, RESULTS, ROW, TILE
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Matrix:
     """A matrix [C, O] as the kernel wants it.
 
     Attributes:
-        values: float32 [C, room], or bfloat16 [C / 2, room, 2].
+        values: float32 [C, room]; or bfloat16 [C / 2, room, 2] or, in tiles, [room / 16, C / 32,
+            16, 16, 2].
         constant: float32 [room].
         channels, filters: C and O.
     """
@@ -39,7 +41,9 @@ class Matrix:
         half: in bfloat16, where the CPU multiplies in it.
         """
         channels, filters = matrix.shape
-        if half and has_half_products():
+        if half and has_tiles():
+            values = _tiles_of(matrix)
+        elif half and has_half_products():
             # A pair of one column, as one value that can be moved as a whole.
             turned = padded(matrix.T.to(torch.bfloat16), 2)
             pairs = padded(turned.view(torch.int32).T)
@@ -59,19 +63,44 @@ class Matrix:
         """
         images, channels, height, width = x.shape
         positions = images * height * width
+        threads = torch.get_num_threads()
+        common = {
+            "positions": positions,
+            "channels": channels,
+            "filters": self.filters,
+            "values": address(x),
+            "matrix": address(self.values),
+            "constant": address(self.constant),
+            "onto": address(onto),
+            "result": address(result),
+        }
+        if self.values.dim() == TILED:
+            work = workspace(RESULTS + POSITIONS_AT_ONCE * (ROW * self.values.shape[1] + GAP))
+            chunks = min(CHUNKS * threads, -(-positions // POSITIONS_AT_ONCE))
+            MAP_TILES(threads, chunks=chunks, **common, **work.arguments())
+            return
         whole = -(-channels // LANES) * LANES
         MAP(
-            torch.get_num_threads(),
-            chunks=min(CHUNKS * torch.get_num_threads(), -(-positions // TILE)),
-            positions=positions,
-            channels=channels,
-            filters=self.filters,
+            threads,
+            chunks=min(CHUNKS * threads, -(-positions // TILE)),
+            **common,
             room=self.values.shape[1],
-            values=address(x),
-            matrix=address(self.values),
-            constant=address(self.constant),
-            onto=address(onto),
-            result=address(result),
             half=self.values.dtype == torch.bfloat16,
             **workspace(2 * TILE * (4 * whole + GAP)).arguments(),
         )
+
+
+TILED = 5
+"""Dimensions of a matrix in tiles."""
+
+
+def _tiles_of(matrix: Tensor) -> Tensor:
+    """[C, O] in bfloat16 as `map_tiles` wants it."""
+    channels, filters = matrix.shape
+    turned, missing = matrix.T, (0, -channels % (2 * LANES), 0, -filters % LANES)
+    if any(missing):
+        turned = functional.pad(turned, missing)
+    # A pair of one column, as one value that can be moved as a whole.
+    pairs = turned.to(torch.bfloat16, memory_format=torch.contiguous_format).view(torch.int32)
+    tiles = pairs.view(-1, LANES, pairs.shape[1] // LANES, LANES).permute(0, 2, 3, 1)
+    return tiles.contiguous().view(torch.bfloat16).view(*tiles.shape, 2)

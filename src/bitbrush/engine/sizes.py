@@ -55,6 +55,9 @@ TILE_BYTES = 1024
 POSITIONS_AT_ONCE = 96
 """Positions whose tiles `amx` multiplies together."""
 
+RESULTS = POSITIONS_AT_ONCE * FLOATS
+"""Bytes of 64 filters' results there."""
+
 GROUP = 32
 """Tiles whose values meet the weights while these are in the cache."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -129,8 +130,13 @@ def _has_kernels(features: Tensor) -> bool:
         and features.dtype == torch.float32
         and features.stride(1) == 1
         and features.stride(3) == channels >= NARROW
-        and find_spec("numba") is not None
+        and _numba_is_there()
     )
+
+
+@cache
+def _numba_is_there() -> bool:
+    return find_spec("numba") is not None
 
 
 def _is_whole(features: Tensor) -> bool:

@@ -11,21 +11,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
+from numba import carray, njit
 
-from ..sizes import AROUND, BLOCK, FLOATS, GAP, LANES, POSITIONS_AT_ONCE, ROW, TILE_BYTES
-from . import amx_simd, simd
-from .pixels import finish_gradient, load_block
+from ..sizes import AROUND, BLOCK, FLOATS, GAP, LANES, POSITIONS_AT_ONCE, RESULTS, ROW, TILE_BYTES
+from . import amx_simd, products_simd, simd
+from .pixels import finish_gradient, load_block, store_block
 from .sharing import next_chunk, take_seat
 
 SHAPES = 64
 CELLS = 9
 OFFSETS = 8 * CELLS
-RESULTS = POSITIONS_AT_ONCE * FLOATS
-"""Bytes of the kernel's distances, and of 64 filters' results."""
+"""Bytes of the kernel's distances."""
 
 COLUMNS = BLOCK // LANES
 """Sixteenths of a block of filters, as many as a tile has."""
+
+
+@njit
+def set_whole_shapes(shapes: int) -> None:
+    """Gives all of the thread's registers 16 rows of 64 bytes.
+
+    Args:
+        shapes: 64 bytes to write them down in, in the CPU's own form.
+    """
+    for at in range(0, SHAPES, 8):
+        simd.store_word(shapes + at, 0)
+    simd.store_byte(shapes, 1)
+    for register in range(8):
+        simd.store_half(shapes + 16 + 2 * register, ROW)
+        simd.store_byte(shapes + 48 + register, LANES)
+    amx_simd.set_shapes(shapes)
 
 
 def amx(arguments: Any) -> None:
@@ -46,21 +61,16 @@ def amx(arguments: Any) -> None:
     height, width = record.height, record.width
     channels, filters = record.channels, record.filters
     blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK
-    strip = record.workspace + seat * record.workspace_bytes
+    sums = record.workspace + seat * record.workspace_bytes
+    strip = sums + RESULTS
     # Between rows a little is left free: at powers of 2 they would push one another out.
     step = 2 * BLOCK * blocks + GAP
     line = width + 2 * AROUND
     for cell in range(CELLS):
         simd.store_word(offsets + 8 * cell, (cell // 3 * line + cell % 3) * step)
-    for byte in range(0, SHAPES, 8):
-        simd.store_word(shapes + byte, 0)
-    simd.store_byte(shapes, 1)
-    for register in range(8):
-        simd.store_half(shapes + 16 + 2 * register, 4 * LANES)
-        simd.store_byte(shapes + 48 + register, LANES)
     # Whoever else multiplies on this thread finds its own shapes again.
     amx_simd.save_shapes(before)
-    amx_simd.set_shapes(shapes)
+    set_whole_shapes(shapes)
     weights_step = CELLS * 2 * blocks * TILE_BYTES
     while True:
         chunk = next_chunk(record, seat, record.chunks)
@@ -122,4 +132,60 @@ def amx(arguments: Any) -> None:
                     x += 1
                     if x == line:
                         x, row = 0, row + 1
+    amx_simd.set_shapes(before)
+
+
+def map_tiles(arguments: Any) -> None:
+    """`products.map_positions`, its matrix bfloat16 [filters / 16, C / 32, 16, 16, 2]."""
+    record = carray(arguments, 1)[0]
+    seat = take_seat(record)
+    before, shapes, offset = simd.stack(SHAPES), simd.stack(SHAPES), simd.stack(OFFSETS)
+    term = simd.stack(FLOATS)
+    channels, filters = record.channels, record.filters
+    pieces = (channels + 2 * LANES - 1) // (2 * LANES)
+    step = pieces * ROW + GAP
+    sums = record.workspace + seat * record.workspace_bytes
+    strip = sums + RESULTS
+    for at in range(0, POSITIONS_AT_ONCE * step, ROW):
+        simd.clear_row(strip + at)
+    simd.store_word(offset, 0)
+    amx_simd.save_shapes(before)
+    set_whole_shapes(shapes)
+    while True:
+        chunk = next_chunk(record, seat, record.chunks)
+        if chunk < 0:
+            break
+        last = record.positions * (chunk + 1) // record.chunks
+        for start in range(record.positions * chunk // record.chunks, last, POSITIONS_AT_ONCE):
+            count = min(POSITIONS_AT_ONCE, last - start)
+            for index in range(count):
+                source = record.values + 4 * (start + index) * channels
+                for first in range(0, channels, LANES):
+                    place = source + 4 * first
+                    if channels - first < LANES:
+                        simd.clear(term)
+                        load_block(place, term, channels - first)
+                        place = term
+                    products_simd.round_to_half(place, strip + index * step + 2 * first)
+            for block in range((filters + BLOCK - 1) // BLOCK):
+                valid = min(BLOCK, filters - BLOCK * block)
+                for column in range((valid + LANES - 1) // LANES):
+                    amx_simd.multiply_tiles(
+                        count,
+                        strip,
+                        step,
+                        offset,
+                        1,
+                        pieces,
+                        record.matrix + (COLUMNS * block + column) * pieces * TILE_BYTES,
+                        sums + column * ROW,
+                    )
+                for index in range(count):
+                    own = sums + FLOATS * index
+                    simd.add(own, record.constant + FLOATS * block)
+                    place = 4 * ((start + index) * filters + BLOCK * block)
+                    if record.onto != 0:
+                        load_block(record.onto + place, term, valid)
+                        simd.add(own, term)
+                    store_block(own, record.result + place, valid)
     amx_simd.set_shapes(before)
