@@ -16,9 +16,8 @@ from .launch import workspace
 from .packing import Filters, blocks_of
 from .sizes import AROUND, BLOCK, GAP, LANES, POSITIONS_AT_ONCE, RESULTS
 
-STRIP = 2**20
-"""Bytes of a strip, at most, and of weights that stay in the cache beside it: half a second cache
-of the CPUs that this is for."""
+STRIP = 2**19
+"""Bytes of a strip, at most: beside it in the second cache lie what comes and what goes out."""
 
 CHUNKS = 4
 """Strips for each thread, where there are enough rows."""
@@ -45,7 +44,7 @@ class AmxFilters(Backward):
         threads = torch.get_num_threads()
         step, line = 2 * BLOCK * blocks_of(channels) + GAP, width + 2 * AROUND
         # Weights that do not stay in the cache are to be read as seldom as can be.
-        streamed = 2 * self.weights.numel() > STRIP
+        streamed = 2 * self.weights.numel() > 2 * STRIP
         most = max(1, STRIP // (line * step) - 2 * AROUND)
         bands = max(-(-height // most), 1 if streamed else -(-CHUNKS * threads // images))
         rows = -(-height // min(bands, height))
