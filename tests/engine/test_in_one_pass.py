@@ -1,4 +1,4 @@
-"""Gradients that take all around a convolution along: in 8-bit integers, and in tiles (AMX)."""
+"""Gradients that take all around a convolution along, in every precision that has such a way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bitbrush.quantizers import Estimator
 Relative = Callable[[Tensor, Tensor], float]
 
 in_tiles = pytest.mark.skipif(not has_tiles(), reason="this CPU multiplies no tiles of bfloat16")
-WAYS = [pytest.param("int8", 3e-2), pytest.param("bf16", 5e-3, marks=in_tiles)]
+WAYS = [("float32", 1e-5), ("int8", 3e-2), pytest.param("bf16", 5e-3, marks=in_tiles)]
 BORDER = (1, 1, 1, 1)
 
 
@@ -66,7 +66,7 @@ def made(weight: Tensor, precision: Precision) -> tuple[Tensor, Callable[..., Te
     filters=st.sampled_from([1, 40, 64, 130]),
     height=st.integers(1, 23),
     width=st.integers(1, 40),
-    kind=st.sampled_from(["identity", "ste", "approx", "swish"]),
+    kind=st.sampled_from(["identity", "ste", "approx", "swish", "exact"]),
     whole=st.booleans(),
     seed=st.integers(0, 99),
 )
@@ -88,14 +88,16 @@ def test_any_map(
     gradient = last(torch.randn(images, channels, height, width))
     scale, passed = torch.rand(channels) + 0.5, torch.rand(gradient.shape) < 0.7
     size = (images, filters, height, width)
-    estimator, x = Estimator(kind, 1.0), last(torch.randn(size))
-    factor = factor_of(estimator, False)
+    estimator, x = Estimator(kind.replace("exact", "swish"), 1.0), last(torch.randn(size))
+    factor = factor_of(estimator, kind == "exact")
     kept = factor.room(images * height * width, filters)
     real = torch.ones(size)
     if factor.mode == 1:
         kept, real = words(x.abs() <= 1), (x.abs() <= 1).float()
     elif kept is not None:
-        kept.copy_(torch.randint(0, 255, kept.shape))
+        kept.copy_(
+            torch.randint(0, 255, kept.shape) if kind != "exact" else torch.randn(kept.shape)
+        )
         values = kept.float() * factor.unit + factor.zero
         real = values.view(images, height, width, filters).permute(0, 3, 1, 2)
     running, tap = (None, None) if whole else (last(torch.randn(size)), last(torch.randn(size)))

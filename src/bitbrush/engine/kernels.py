@@ -73,19 +73,17 @@ _MAP_FIELDS = (
 
 MAP = Kernel(".products", "map_positions", f"{_MAP_FIELDS} room half")
 MAP_TILES = Kernel(".amx", "map_tiles", _MAP_FIELDS)
-WINOGRAD = Kernel(
-    ".winograd",
-    "winograd",
-    "chunks runs parts tiles down across height width channels filters gradient passed scale "
-    "weights base factor_mode factors unit_real zero_real running tap result workspace "
-    "workspace_bytes values_step octets_step sums_step octets sums units none whole copies",
+_BACK_FIELDS = (
+    "chunks parts height width channels filters gradient passed scale weights factor_mode factors "
+    "unit_real zero_real running tap result workspace workspace_bytes "
 )
-AMX = Kernel(
-    ".amx",
-    "amx",
-    "chunks parts bands rows height width channels filters gradient passed scale weights "
-    "factor_mode factors unit_real zero_real running tap result workspace workspace_bytes",
+_WINOGRAD_FIELDS = (
+    f"{_BACK_FIELDS} runs tiles down across values_step sums_step sums none whole copies "
 )
+
+WINOGRAD = Kernel(".winograd", "winograd", f"{_WINOGRAD_FIELDS} base octets_step octets units")
+WINOGRAD_FLOATS = Kernel(".winograd", "winograd_floats", _WINOGRAD_FIELDS)
+AMX = Kernel(".amx", "amx", f"{_BACK_FIELDS} bands rows")
 PRODUCTS = Kernel(
     ".moments",
     "products_of_channels",
@@ -111,6 +109,7 @@ KERNELS = (
     STEM,
     STEM_BACK,
     WINOGRAD,
+    WINOGRAD_FLOATS,
     PRODUCTS,
     FINISH,
     *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),

@@ -7,8 +7,7 @@ rounded at random to a few bits and convolved by popcounts, as activations are.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +22,14 @@ from .packing import Filters, PackedMap, blocks_of
 from .precision import LOW_BITS, Precision, has_tiles
 from .rounding import current_rounding_seed
 from .sizes import BLOCK
-from .winograd import WinogradFilters
+from .winograd import FloatFilters, OctetFilters
+
+WAYS: Mapping[str, type[Backward]] = {
+    "float32": FloatFilters,
+    "bf16": AmxFilters,
+    "int8": OctetFilters,
+}
+"""What computes a gradient together with all around it, by precision."""
 
 KEPT = 2
 """Sizes of maps for which weights are kept in the order that suits them."""
@@ -52,17 +58,11 @@ class TransposedFilters:
         """
         if (self.filters.kernel, self.stride, *border) != (KERNEL, 1, *(KERNEL // 2,) * 4):
             return None
-        if precision == "int8":
-            return self._winograd
-        return self._amx if precision == "bf16" and has_tiles() else None
-
-    @cached_property
-    def _winograd(self) -> Backward:
-        return WinogradFilters(self.filters)
-
-    @cached_property
-    def _amx(self) -> Backward:
-        return AmxFilters(self.filters)
+        kind = WAYS.get(precision)
+        if kind is None or (precision == "bf16" and not has_tiles()):
+            return None
+        found: Backward = self._kept(kind, lambda: kind(self.filters))
+        return found
 
     def __call__(
         self,

@@ -1,10 +1,10 @@
-"""The way back through a one-bit 3x3 convolution in 8-bit integers, for CPUs that multiply those.
+"""The way back through a one-bit 3x3 convolution, four results at a time (`winograd_simd`).
 
-Results are computed four at a time (`winograd_simd`): 16 products for what takes 36 otherwise. The
-16 weights are small integers and so exact; the 16 values of a tile are rounded to 8 bits, in units
-of the tile's own largest. What precedes and follows is done along the way: the scale and the mask
-of the relu before, the factors of sign's gradient, the sum with the gradient around the block, and
-the tap's own gradient behind.
+There are 16 products for what takes 36 otherwise. The 16 weights are small integers and so exact.
+The 16 values of a tile are rounded to 8 bits, in units of the tile's own largest, for CPUs that
+multiply those, or are floats. What precedes and follows is done along the way: the scale and the
+mask of the relu before, the factors of sign's gradient, the sum with the gradient around the block,
+and the tap's own gradient behind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
+from numba import carray, njit
 
 from ..sizes import (
     BLOCK,
@@ -23,7 +23,7 @@ from ..sizes import (
     TILE,
     VALUES,
 )
-from . import simd, winograd_simd
+from . import products_simd, simd, winograd_simd
 from .pixels import finish_gradient, load_block
 from .sharing import next_chunk, take_seat
 
@@ -33,6 +33,83 @@ UNIT = 1 / 4
 CELL_BYTES = 8 * VALUES
 RESULTS = 4 * FLOATS
 """Bytes of 16 addresses, and of the four results of 64 filters."""
+
+
+@njit
+def _prepare(record: Any, workspace: int) -> None:
+    """Writes what all tiles look at in a thread's workspace: no bits, all bits, no channels."""
+    blocks = (record.channels + BLOCK - 1) // BLOCK
+    for block in range(blocks):
+        simd.store_word(workspace + record.none + 8 * block, 0)
+        simd.store_word(workspace + record.whole + 8 * block, -1)
+        for cell in range(VALUES):
+            copy = workspace + record.copies + cell * FLOATS * blocks
+            simd.clear(copy + FLOATS * block)
+
+
+@njit
+def _spread(
+    record: Any, workspace: int, tile: int, cells: int, words: int, values: int, step: int
+) -> Any:
+    """The 16 values of each channel of a tile; returns the largest magnitude.
+
+    Args:
+        cells, words: room for 16 addresses each.
+        values, step: as `winograd_simd.spread` has them.
+    """
+    height, width, channels = record.height, record.width, record.channels
+    down, across = record.down, record.across
+    blocks = (channels + BLOCK - 1) // BLOCK
+    image, top = tile // (down * across), 2 * (tile // across % down) - 1
+    left = 2 * (tile % across) - 1
+    for cell in range(VALUES):
+        y, x = top + cell // 4, left + cell % 4
+        source, bits = record.gradient, workspace + record.none
+        if 0 <= y < height and 0 <= x < width:
+            pixel = (image * height + y) * width + x
+            source = record.gradient + 4 * pixel * channels
+            bits = workspace + record.whole
+            if record.passed != 0:
+                bits = record.passed + 8 * pixel * blocks
+        if channels % LANES:
+            # A row of the last channels would end behind the map.
+            copy = workspace + record.copies + cell * FLOATS * blocks
+            for block in range(blocks):
+                valid = min(BLOCK, channels - BLOCK * block)
+                load_block(source + FLOATS * block, copy + FLOATS * block, valid)
+            source = copy
+        simd.store_word(cells + 8 * cell, source)
+        simd.store_word(words + 8 * cell, bits)
+    rows = (channels + LANES - 1) // LANES
+    return winograd_simd.spread(cells, words, rows, record.scale, values, step)
+
+
+@njit
+def _finish(record: Any, tile: int, block: int, results: int, term: int) -> None:
+    """Hands on the four results of a tile."""
+    height, width, down, across = record.height, record.width, record.down, record.across
+    image, top = tile // (down * across), 2 * (tile // across % down)
+    left = 2 * (tile % across)
+    valid = min(BLOCK, record.filters - BLOCK * block)
+    for corner in range(4):
+        y, x = top + corner // 2, left + corner % 2
+        if y < height and x < width:
+            pixel = (image * height + y) * width + x
+            finish_gradient(record, pixel, block, valid, results + corner * FLOATS, term)
+
+
+@njit
+def _next_tiles(record: Any, seat: int, current: int, end: int) -> tuple[int, int]:
+    """The next chunk, and where its run ends; -1 for both if there is none.
+
+    Neighbours come one after the other: half of what a tile sees, the one above it saw.
+    """
+    if current + 1 < end:
+        return current + 1, end
+    run = next_chunk(record, seat, record.runs)
+    if run < 0:
+        return -1, -1
+    return record.chunks * run // record.runs, record.chunks * (run + 1) // record.runs
 
 
 def winograd(arguments: Any) -> None:
@@ -45,56 +122,23 @@ def winograd(arguments: Any) -> None:
     seat = take_seat(record)
     cells, words = simd.stack(CELL_BYTES), simd.stack(CELL_BYTES)
     results, term = simd.stack(RESULTS), simd.stack(FLOATS)
-    tiles, parts, down, across = record.tiles, record.parts, record.down, record.across
-    height, width = record.height, record.width
-    channels, filters = record.channels, record.filters
-    blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK
-    rows, room = (channels + LANES - 1) // LANES, BLOCK * blocks
+    blocks = (record.channels + BLOCK - 1) // BLOCK
+    filter_blocks, room = (record.filters + BLOCK - 1) // BLOCK, BLOCK * blocks
     values = record.workspace + seat * record.workspace_bytes
     octets, sums, units = values + record.octets, values + record.sums, values + record.units
-    none, whole, copies = values + record.none, values + record.whole, values + record.copies
-    for block in range(blocks):
-        simd.store_word(none + 8 * block, 0)
-        simd.store_word(whole + 8 * block, -1)
-        for kind in range(VALUES):
+    _prepare(record, values)
+    for kind in range(VALUES):
+        for block in range(blocks):
             simd.clear(values + kind * record.values_step + FLOATS * block)
-            simd.clear(copies + kind * 4 * room + FLOATS * block)
     current, end = 0, 0
     while True:
-        if current == end:
-            # Neighbours one after the other: half of what a tile sees, the one above it saw.
-            run = next_chunk(record, seat, record.runs)
-            if run < 0:
-                break
-            current = record.chunks * run // record.runs
-            end = record.chunks * (run + 1) // record.runs
-        group, part = current // parts, current % parts
-        current += 1
-        first, last = group * GROUP, min((group + 1) * GROUP, tiles)
+        current, end = _next_tiles(record, seat, current, end)
+        if current < 0:
+            break
+        group, part = current // record.parts, current % record.parts
+        first, last = group * GROUP, min((group + 1) * GROUP, record.tiles)
         for tile in range(first, last):
-            image, top = tile // (down * across), 2 * (tile // across % down) - 1
-            left = 2 * (tile % across) - 1
-            for cell in range(VALUES):
-                y, x = top + cell // 4, left + cell % 4
-                source, bits = record.gradient, none
-                if 0 <= y < height and 0 <= x < width:
-                    pixel = (image * height + y) * width + x
-                    source = record.gradient + 4 * pixel * channels
-                    bits = whole
-                    if record.passed != 0:
-                        bits = record.passed + 8 * pixel * blocks
-                if channels % LANES:
-                    # A row of the last channels would end behind the map.
-                    copy = copies + cell * 4 * room
-                    for block in range(blocks):
-                        valid = min(BLOCK, channels - BLOCK * block)
-                        load_block(source + FLOATS * block, copy + FLOATS * block, valid)
-                    source = copy
-                simd.store_word(cells + 8 * cell, source)
-                simd.store_word(words + 8 * cell, bits)
-            most = winograd_simd.spread(
-                cells, words, rows, record.scale, values, record.values_step
-            )
+            most = _spread(record, values, tile, cells, words, values, record.values_step)
             inverse = np.float32(LARGEST) / most if most > 0 else np.float32(0)
             index = tile - first
             simd.store_float(units + 4 * index, most * np.float32(UNIT / LARGEST))
@@ -105,8 +149,9 @@ def winograd(arguments: Any) -> None:
                     winograd_simd.round_octets(
                         source + FLOATS * block, inverse, target + BLOCK * block
                     )
-        for block in range(filter_blocks * part // parts, filter_blocks * (part + 1) // parts):
-            valid = min(BLOCK, filters - BLOCK * block)
+        for block in range(
+            filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
+        ):
             for kind in range(VALUES):
                 place = kind * filter_blocks + block
                 for index in range(0, last - first, TILE):
@@ -126,11 +171,57 @@ def winograd(arguments: Any) -> None:
                         simd.load_float(units + 4 * index),
                         results + lane,
                     )
-                image, top = tile // (down * across), 2 * (tile // across % down)
-                left = 2 * (tile % across)
-                for corner in range(4):
-                    y, x = top + corner // 2, left + corner % 2
-                    if y >= height or x >= width:
-                        continue
-                    pixel = (image * height + y) * width + x
-                    finish_gradient(record, pixel, block, valid, results + corner * FLOATS, term)
+                _finish(record, tile, block, results, term)
+
+
+def winograd_floats(arguments: Any) -> None:
+    """The same with values and weights in float32."""
+    record = carray(arguments, 1)[0]
+    seat = take_seat(record)
+    cells, words = simd.stack(CELL_BYTES), simd.stack(CELL_BYTES)
+    results, term = simd.stack(RESULTS), simd.stack(FLOATS)
+    blocks = (record.channels + BLOCK - 1) // BLOCK
+    filter_blocks, room = (record.filters + BLOCK - 1) // BLOCK, BLOCK * blocks
+    whole = (record.channels + LANES - 1) // LANES * LANES
+    values = record.workspace + seat * record.workspace_bytes
+    sums, row = values + record.sums, FLOATS * blocks
+    _prepare(record, values)
+    current, end = 0, 0
+    while True:
+        current, end = _next_tiles(record, seat, current, end)
+        if current < 0:
+            break
+        group, part = current // record.parts, current % record.parts
+        first, last = group * GROUP, min((group + 1) * GROUP, record.tiles)
+        for tile in range(first, last):
+            place = values + row * (tile - first)
+            _spread(record, values, tile, cells, words, place, record.values_step)
+        for block in range(
+            filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
+        ):
+            for kind in range(VALUES):
+                weights = record.weights + (kind * filter_blocks + block) * room * FLOATS
+                for index in range(0, last - first, TILE):
+                    total = sums + kind * record.sums_step + index * FLOATS
+                    for tile in range(TILE):
+                        simd.clear(total + FLOATS * tile)
+                    products_simd.add_products(
+                        BLOCK // LANES,
+                        values + kind * record.values_step + row * index,
+                        row,
+                        4,
+                        weights,
+                        FLOATS,
+                        whole,
+                        total,
+                        FLOATS,
+                    )
+            for tile in range(first, last):
+                for lane in range(0, FLOATS, 4 * LANES):
+                    winograd_simd.collect_floats(
+                        sums + (tile - first) * FLOATS + lane,
+                        record.sums_step,
+                        np.float32(UNIT),
+                        results + lane,
+                    )
+                _finish(record, tile, block, results, term)

@@ -270,6 +270,23 @@ def _sum_in_pairs(builder: Any, sums: Any, octets: Any, room: Any, weights: Any,
                     llvm.store(builder, builder.add(before, folded), address)
 
 
+def _collect(builder: Any, arguments: Any, kind: Any) -> None:
+    sums, step, unit, results = arguments
+    factor = llvm.splat(builder, unit, LANES)
+    values = [
+        llvm.load(builder, address, llvm.row(kind))
+        for address in _steps(builder, sums, step, VALUES)
+    ]
+    if kind is not F32:
+        values = [builder.sitofp(value, llvm.row(F32)) for value in values]
+    lines = [_after(builder, values[n : n + 4]) for n in range(0, VALUES, 4)]
+    for column in range(2):
+        pair = _after(builder, [line[column] for line in lines])
+        for line, value in enumerate(pair):
+            place = llvm.offset(builder, results, 4 * BLOCK * (2 * line + column))
+            llvm.store(builder, builder.fmul(value, factor), place)
+
+
 @intrinsic
 def collect(typing: Any, sums: Any, step: Any, unit: Any, results: Any) -> Any:
     """The four results of a tile, for 16 filters.
@@ -282,18 +299,18 @@ def collect(typing: Any, sums: Any, step: Any, unit: Any, results: Any) -> Any:
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, step, unit, results = arguments
-        factor = llvm.splat(builder, unit, LANES)
-        values = [
-            builder.sitofp(llvm.load(builder, address, llvm.row(I32)), llvm.row(F32))
-            for address in _steps(builder, sums, step, VALUES)
-        ]
-        lines = [_after(builder, values[n : n + 4]) for n in range(0, VALUES, 4)]
-        for column in range(2):
-            pair = _after(builder, [line[column] for line in lines])
-            for line, value in enumerate(pair):
-                place = llvm.offset(builder, results, 4 * BLOCK * (2 * line + column))
-                llvm.store(builder, builder.fmul(value, factor), place)
+        _collect(builder, arguments, I32)
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS, ADDRESS, types.float32, ADDRESS), emit
+
+
+@intrinsic
+def collect_floats(typing: Any, sums: Any, step: Any, unit: Any, results: Any) -> Any:
+    """The same, of sums in float32."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _collect(builder, arguments, F32)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, ADDRESS, types.float32, ADDRESS), emit
