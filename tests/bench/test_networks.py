@@ -26,7 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         found = {"engine": engine.label, "height": height, "width": width}
         return found | {"growth": growth, "peak": 5e8, "seconds": 1.0}
 
-    names = "popcount_words int8_macs bf16_macs float32_macs memory_bytes cache_bytes"
+    names = "popcount_words int8_macs tile_macs bf16_macs float32_macs memory_bytes cache_bytes"
     speeds = dict.fromkeys(names.split(), 1e9)
     monkeypatch.setattr(networks, "measure_apart", measure_apart)
     monkeypatch.setattr(networks, "peaks", lambda: {"clock": 1e9, **speeds})

@@ -49,22 +49,29 @@ def test_a_real_step_has_all_of_them(precision: str) -> None:
 
 
 def test_the_least_work_of_quicknet() -> None:
-    peaks = {"popcount_words": 4e10, "int8_macs": 3e11, "float32_macs": 1e11}
+    peaks: dict[str, float | None] = {"popcount_words": 4e10, "int8_macs": 3e11}
+    peaks |= {"float32_macs": 1e11, "bf16_macs": 2e11, "tile_macs": None}
     work = least_work("quicknet-v1", 512, "low-bit", peaks)
     macs = 16 * 64 * 64 * 9 * 128 * 128
     assert work[parts.FORWARD].seconds == pytest.approx(macs / 64 / 4e10)
     assert work[parts.GRADIENT].seconds == pytest.approx(5 * work[parts.FORWARD].seconds)
     values = 4 * 128 * 128 * (64 + 32 + 16 + 8)
     assert work[parts.FORWARD].bytes == 8.5 * values
-    winograd = least_work("quicknet-v1", 512, "int8", peaks)[parts.GRADIENT]
-    assert winograd.seconds == pytest.approx(macs * 16 / 36 / 3e11)
+    for precision, speed in (("int8", 3e11), ("float32", 1e11)):
+        winograd = least_work("quicknet-v1", 512, precision, peaks)[parts.GRADIENT]
+        assert winograd.seconds == pytest.approx(macs * 16 / 36 / speed)
+    whole = least_work("quicknet-v1", 512, "bf16", peaks)
+    tiled = least_work("quicknet-v1", 512, "bf16", peaks | {"tile_macs": 1e12})
+    assert whole[parts.GRADIENT].seconds == pytest.approx(macs / 2e11)
+    assert tiled[parts.GRADIENT].seconds == pytest.approx(macs / 1e12)
+    assert whole[parts.BACKWARD].bytes == 12.25 * values and tiled[parts.BACKWARD].bytes == 0
     rows = parts.part_rows(dict.fromkeys(parts.PARTS, 1.0), work, 1e10)
     assert rows[0]["bytes_seconds"] == 8.5 * values / 1e10
     assert rows[-1]["bytes"] is None
 
 
 def test_without_a_unit_no_time_is_made_up() -> None:
-    peaks = {"popcount_words": 4e10, "int8_macs": None, "float32_macs": 1e11}
+    peaks = {"popcount_words": 4e10, "int8_macs": None, "float32_macs": 1e11, "tile_macs": None}
     work = least_work("quickbrush", 64, "int8", peaks)
     rows = parts.part_rows(dict.fromkeys(parts.PARTS, 1.0), work, 1e10)
     assert rows[0]["arithmetic_seconds"] > 0 and rows[1]["arithmetic_seconds"] is None

@@ -99,9 +99,9 @@ def peaks() -> dict[str, float | None]:
     Returns:
         clock in Hz of one core (None where it cannot be measured), words of 64 bits a second that
         the convolution's innermost loop takes with everything in the first cache, multiply-adds a
-        second of the innermost loop in 8-bit integers and of a large matrix product in bfloat16
-        (None where the CPU has no unit for them) and float32, bytes a second that a copy reads and
-        writes in memory and in a map of a few MB.
+        second of the innermost loops in 8-bit integers and in tiles of bfloat16 and of a large
+        matrix product in bfloat16 (None where the CPU has no unit for them) and float32, bytes a
+        second that a copy reads and writes in memory and in a map of a few MB.
     """
     from ..engine.precision import has_half_units
 
@@ -109,6 +109,7 @@ def peaks() -> dict[str, float | None]:
         "clock": _clock(),
         "popcount_words": _popcount_words() * torch.get_num_threads(),
         "int8_macs": _octet_macs(),
+        "tile_macs": _tile_macs(),
         "bf16_macs": _product(torch.bfloat16) if has_half_units() else None,
         "float32_macs": _product(torch.float32),
         "memory_bytes": _copy(2**28),
@@ -188,6 +189,39 @@ def _octet_macs() -> float | None:
     addresses = [array.ctypes.data for array in (sums, octets, weights, base)]
     seconds = _best(lambda: multiply(rounds, *addresses))
     return rounds * TILE * BLOCK * room / seconds * torch.get_num_threads()
+
+
+def _tile_macs() -> float | None:
+    """Of all cores."""
+    import numba
+    import numpy as np
+
+    from ..engine.native import amx, amx_simd
+    from ..engine.precision import has_tiles
+    from ..engine.sizes import FLOATS, LANES, LINE, POSITIONS_AT_ONCE, TILE_BYTES
+
+    if not has_tiles():
+        return None
+    cells, rounds, row = 9, 20_000, 2 * LINE
+    rows = np.zeros((POSITIONS_AT_ONCE, row), np.uint8)
+    weights = np.zeros((cells, TILE_BYTES), np.uint8)
+    sums = np.zeros((POSITIONS_AT_ONCE, FLOATS), np.uint8)
+    offsets, shapes = np.zeros(cells, np.int64), np.zeros((2, LINE), np.uint8)
+
+    @numba.njit
+    def multiply(
+        rounds: Any, sums: Any, rows: Any, weights: Any, offsets: Any, shapes: Any
+    ) -> None:
+        amx_simd.save_shapes(shapes)
+        amx.set_whole_shapes(shapes + LINE)
+        for _ in range(rounds):
+            amx_simd.multiply_tiles(POSITIONS_AT_ONCE, rows, row, offsets, cells, 1, weights, sums)
+        amx_simd.set_shapes(shapes)
+
+    addresses = [array.ctypes.data for array in (sums, rows, weights, offsets, shapes)]
+    seconds = _best(lambda: multiply(rounds, *addresses))
+    products = POSITIONS_AT_ONCE * LANES * cells * 2 * LANES
+    return rounds * products / seconds * torch.get_num_threads()
 
 
 def _product(dtype: torch.dtype, side: int = 2048) -> float:

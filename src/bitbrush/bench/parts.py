@@ -162,8 +162,9 @@ def least_work(
     tapped = sum(map(_product, shapes))
     products = sum(2 * shape[0] * _product(shape) for shape in shapes)
     through = 2 if precision == "bf16" else 4
-    # In 8-bit integers nothing lies in memory between the gradient that arrives and the sum.
-    between = 0 if precision == "int8" else 2 * through
+    # In one pass nothing lies in memory between the gradient that arrives and the sum.
+    in_tiles = precision == "bf16" and peaks["tile_macs"] is not None
+    between = 0 if in_tiles or precision in ("float32", "int8") else 2 * through
     return {
         FORWARD: Work(
             f"{binary / 1e9:.1f} G one-bit products, popcounts",
@@ -191,12 +192,13 @@ def _gradient(
     if precision == "low-bit":
         text = f"{LOW_BITS * macs / 1e9:.1f} G one-bit products, popcounts"
         return Work(text, _over(LOW_BITS * macs / BLOCK, peaks["popcount_words"]), size)
-    if precision == "int8":
+    if precision in ("float32", "int8"):
         products = WINOGRAD * macs
-        text = f"{products / 1e9:.1f} G products in int8, Winograd's way"
-        return Work(text, _over(products, peaks["int8_macs"]), size)
-    text = f"{macs / 1e9:.1f} G products in {precision}"
-    return Work(text, _over(macs, peaks[f"{precision}_macs"]), size)
+        text = f"{products / 1e9:.1f} G products in {precision}, Winograd's way"
+        return Work(text, _over(products, peaks[f"{precision}_macs"]), size)
+    in_tiles = peaks["tile_macs"] is not None
+    text = f"{macs / 1e9:.1f} G products in {precision}{', in tiles' if in_tiles else ''}"
+    return Work(text, _over(macs, peaks["tile_macs"] or peaks["bf16_macs"]), size)
 
 
 def _over(work: float, speed: float | None) -> float:
