@@ -199,21 +199,22 @@ def winograd_floats(arguments: Any) -> None:
         for block in range(
             filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
         ):
+            valid = min(BLOCK, record.filters - BLOCK * block)
             for kind in range(VALUES):
+                totals = sums + kind * record.sums_step
                 weights = record.weights + (kind * filter_blocks + block) * room * FLOATS
+                for index in range((last - first + TILE - 1) // TILE * TILE):
+                    simd.clear(totals + FLOATS * index)
                 for index in range(0, last - first, TILE):
-                    total = sums + kind * record.sums_step + index * FLOATS
-                    for tile in range(TILE):
-                        simd.clear(total + FLOATS * tile)
                     products_simd.add_products(
-                        BLOCK // LANES,
+                        (valid + LANES - 1) // LANES,
                         values + kind * record.values_step + row * index,
                         row,
                         4,
                         weights,
                         FLOATS,
                         whole,
-                        total,
+                        totals + FLOATS * index,
                         FLOATS,
                     )
             for tile in range(first, last):
