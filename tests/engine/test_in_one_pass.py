@@ -23,7 +23,7 @@ from bitbrush.quantizers import Estimator
 Relative = Callable[[Tensor, Tensor], float]
 
 in_tiles = pytest.mark.skipif(not has_tiles(), reason="this CPU multiplies no tiles of bfloat16")
-WAYS = [("float32", 1e-5), ("int8", 3e-2), pytest.param("bf16", 5e-3, marks=in_tiles)]
+WAYS = [("float32", 1e-5), ("int8", 5e-2), pytest.param("bf16", 5e-3, marks=in_tiles)]
 BORDER = (1, 1, 1, 1)
 
 
@@ -59,7 +59,7 @@ def made(weight: Tensor, precision: Precision) -> tuple[Tensor, Callable[..., Te
 
 
 @pytest.mark.parametrize("precision,tolerance", WAYS)
-@settings(max_examples=25)
+@settings(max_examples=100)
 @given(
     images=st.integers(1, 2),
     channels=st.sampled_from([1, 17, 64, 100, 192]),
@@ -71,7 +71,6 @@ def made(weight: Tensor, precision: Precision) -> tuple[Tensor, Callable[..., Te
     seed=st.integers(0, 99),
 )
 def test_any_map(
-    relative: Relative,
     precision: Precision,
     tolerance: float,
     images: int,
@@ -104,11 +103,17 @@ def test_any_map(
     around = Surroundings(padded(scale), words(passed), factor, kept, running, tap)
     found = run(gradient, around)
     sent = gradient * scale[:, None, None] * passed
+    if precision == "bf16":
+        # What is rounded is known; the rest is exact but for float32's own rounding.
+        sent, tolerance = sent.bfloat16().float(), 1e-5
     expected = conv2d_input(size, signs, sent, padding=1) * real
     if running is not None and tap is not None:
         expected = expected + running + tap
     assert words(passed).shape[1] == blocks_of(channels)
-    assert float((found - expected).norm()) <= tolerance * max(float(expected.norm()), 1.0)
+    # Terms may cancel one another, their rounding does not: it is measured by their squares.
+    squares = conv2d_input(size, torch.ones_like(signs), sent.square(), padding=1) * real.square()
+    allowed = tolerance * float(squares.sum().sqrt()) + 1e-6 * float(expected.norm())
+    assert float((found - expected).norm()) <= allowed
 
 
 @pytest.mark.parametrize("precision,tolerance", WAYS)

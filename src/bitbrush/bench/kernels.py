@@ -92,12 +92,12 @@ def _packed(x: Tensor, weight: Tensor) -> dict[str, Callable[[], object]]:
         return result
 
     def gradient(precision: Precision) -> Callable[[], object]:
-        arrived = x.bfloat16() if precision == "bf16" else x
         layer = layers[precision]
         way = layer.transposed.in_one_pass(precision, BORDER)
         if way is not None:
             into, around = torch.empty_like(x), Surroundings(layer.slope)
             return lambda: way.add_gradient(x, into, around)
+        arrived = x.bfloat16() if precision == "bf16" else x
         return lambda: layer.transposed(arrived, x.shape[2:], BORDER, precision)  # type: ignore[arg-type]
 
     works: dict[str, Callable[[], object]] = {

@@ -19,8 +19,8 @@ from .sizes import AROUND, BLOCK, GAP, LANES, POSITIONS_AT_ONCE, RESULTS
 STRIP = 2**19
 """Bytes of a strip, at most: beside it in the second cache lie what comes and what goes out."""
 
-CHUNKS = 4
-"""Strips for each thread, where there are enough rows."""
+STRIPS = 4
+"""For each thread, where there are enough rows."""
 
 
 class AmxFilters(Backward):
@@ -44,9 +44,9 @@ class AmxFilters(Backward):
         threads = torch.get_num_threads()
         step, line = 2 * BLOCK * blocks_of(channels) + GAP, width + 2 * AROUND
         # Weights that do not stay in the cache are to be read as seldom as can be.
-        streamed = 2 * self.weights.numel() > 2 * STRIP
+        streamed = self.weights.numel() > STRIP
         most = max(1, STRIP // (line * step) - 2 * AROUND)
-        bands = max(-(-height // most), 1 if streamed else -(-CHUNKS * threads // images))
+        bands = max(-(-height // most), 1 if streamed else -(-STRIPS * threads // images))
         rows = -(-height // min(bands, height))
         bands = -(-height // rows)
         parts = min(blocks_of(self.channels_in), -(-2 * threads // (images * bands)))

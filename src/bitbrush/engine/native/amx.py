@@ -53,11 +53,7 @@ def amx(arguments: Any) -> None:
     seat = take_seat(record)
     before, shapes = simd.stack(SHAPES), simd.stack(SHAPES)
     offsets = simd.stack(OFFSETS)
-    sums, copy, term = (
-        simd.stack(RESULTS),
-        simd.stack(FLOATS),
-        simd.stack(FLOATS),
-    )
+    copy, term = simd.stack(FLOATS), simd.stack(FLOATS)
     height, width = record.height, record.width
     channels, filters = record.channels, record.filters
     blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK

@@ -40,28 +40,23 @@ def _register(number: int) -> Any:
     return ir.Constant(I8, number)
 
 
-@intrinsic
-def save_shapes(typing: Any, shapes: Any) -> Any:
-    """Writes the shapes that the thread's registers have (64 bytes)."""
+def _with_shapes(name: str) -> Any:
+    """An instruction that is given 64 bytes of shapes."""
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if THERE:
-            _call(builder, "sttilecfg", llvm.pointer(builder, arguments[0], I8))
-        return context.get_dummy_value()
+    @intrinsic
+    def run(typing: Any, shapes: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            if THERE:
+                _call(builder, name, llvm.pointer(builder, arguments[0], I8))
+            return context.get_dummy_value()
 
-    return types.void(ADDRESS), emit
+        return types.void(ADDRESS), emit
+
+    return run
 
 
-@intrinsic
-def set_shapes(typing: Any, shapes: Any) -> Any:
-    """Gives the thread's registers these shapes."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if THERE:
-            _call(builder, "ldtilecfg", llvm.pointer(builder, arguments[0], I8))
-        return context.get_dummy_value()
-
-    return types.void(ADDRESS), emit
+save_shapes, set_shapes = _with_shapes("sttilecfg"), _with_shapes("ldtilecfg")
+"""Writes the shapes that the thread's registers have; gives them such shapes."""
 
 
 def _multiply_tiles(tiles: int) -> Any:
