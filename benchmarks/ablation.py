@@ -3,7 +3,8 @@
     python benchmarks/ablation.py IMAGES benchmarks/ablations.json -o FOLDER
 
 The list holds a network, options that all have (`base`), and for each variant what is tried and its
-own options of `bitbrush paint`. The first row is the base alone.
+own options of `bitbrush paint`; `also` names a list beside it that is tried too, so that networks
+can share one. The first row is the base alone.
 Paintings are kept in FOLDER, as `quality.py` does. Written at the end:
 FOLDER/ablation.md, a table, and FOLDER/sheet.jpg, all variants side by side.
 """
@@ -77,13 +78,7 @@ def main(
     workers: Annotated[int, typer.Option(help="Paintings at a time.")] = 1,
 ) -> None:
     """Try variants of a network's settings."""
-    held = json.loads(variants.read_text(encoding="utf-8"))
-    network = held["network"]
-    base = held.get("base", "")
-    tried = [Variant("present settings", base)]
-    tried += [
-        Variant(each["what"], f"{base} {each['options']}".strip()) for each in held["variants"]
-    ]
+    network, tried = _read(variants)
     every = PairSets.read(pairs).tuning
     chosen = every if count is None else every[:: max(len(every) // count, 1)][:count]
     output.mkdir(parents=True, exist_ok=True)
@@ -104,6 +99,16 @@ def main(
             (output / "ablation.md").write_text(_table(rows), encoding="utf-8")
     _sheet(studio, chosen, network, tried, output / "sheet.jpg")
     print(_table(rows))
+
+
+def _read(path: Path) -> tuple[str, list[Variant]]:
+    held = json.loads(path.read_text(encoding="utf-8"))
+    listed = list(held["variants"])
+    if "also" in held:
+        listed += json.loads((path.parent / held["also"]).read_text(encoding="utf-8"))["variants"]
+    base = held.get("base", "")
+    tried = [Variant(each["what"], f"{base} {each['options']}".strip()) for each in listed]
+    return held["network"], [Variant("present settings", base), *tried]
 
 
 def _row(

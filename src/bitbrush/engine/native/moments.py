@@ -11,8 +11,7 @@ import numpy as np
 from numba import carray
 
 from ..sizes import BLOCK, FLOATS, GAP, LANES, POSITIONS, TILE
-from . import products_simd, simd
-from .pixels import load_block
+from . import centring, products_simd, simd
 from .sharing import next_chunk, take_seat
 
 
@@ -29,6 +28,8 @@ def products_of_channels(arguments: Any) -> None:
     blocks, step = room // BLOCK, 4 * room + GAP
     centred = record.workspace + seat * record.workspace_bytes
     total = simd.stack(FLOATS)
+    for place in range(0, POSITIONS * step, FLOATS):
+        simd.clear(centred + place)
     while True:
         chunk = next_chunk(record, seat, record.chunks)
         if chunk < 0:
@@ -39,6 +40,7 @@ def products_of_channels(arguments: Any) -> None:
         last = record.positions * (part + 1) // record.parts
         matrix = record.products + part * 4 * room * room + FLOATS * column
         vectors = (min(BLOCK, channels - BLOCK * column) + LANES - 1) // LANES
+        seen = min(BLOCK * (column + 1), channels)
         simd.clear(total)
         left = first % record.width
         source = record.values + first // record.width * record.row_bytes + 4 * channels * left
@@ -46,21 +48,19 @@ def products_of_channels(arguments: Any) -> None:
             count = min(POSITIONS, last - start)
             for position in range(count):
                 target = centred + position * step
-                for block in range(column + 1):
-                    valid = min(BLOCK, channels - BLOCK * block)
-                    own = target + FLOATS * block
-                    if valid < BLOCK:
-                        simd.copy(record.shift + FLOATS * block, own)
-                    load_block(source + FLOATS * block, own, valid)
-                    simd.subtract(own, record.shift + FLOATS * block)
-                simd.add(total, target + FLOATS * column)
+                centring.centre(source, record.shift, target, seen // LANES)
+                for index in range(seen // LANES * LANES, seen):
+                    value = simd.load_float(source + 4 * index)
+                    value -= simd.load_float(record.shift + 4 * index)
+                    simd.store_float(target + 4 * index, value)
                 source += 4 * channels
                 left += 1
                 if left == record.width:
                     left = 0
                     source += record.row_bytes - 4 * channels * record.width
             right = centred + FLOATS * column
-            for row in range(0, min(BLOCK * (column + 1), channels), TILE):
+            centring.add_up(total, right, step, count)
+            for row in range(0, seen, TILE):
                 begin, result = centred + 4 * row, matrix + 4 * room * row
                 # In the block of the diagonal, what lies before it is left out.
                 skip = max(row - BLOCK * column, 0) // LANES

@@ -54,7 +54,7 @@ def round_to_half(typing: Any, values: Any, halves: Any) -> Any:
 
 
 def _add_products(vectors: int, gathered: bool = False, half: bool = False) -> Callable[..., Any]:
-    """The functions below, for so many vectors of 16 columns."""
+    """The innermost part of the functions below, for so many vectors of 16 columns."""
 
     @intrinsic
     def products(
@@ -119,106 +119,60 @@ def _add_products(vectors: int, gathered: bool = False, half: bool = False) -> C
     return products  # type: ignore[no-any-return]
 
 
-_add_1, _add_2, _add_3, _add_4 = (_add_products(vectors) for vectors in (1, 2, 3, 4))
-_half_1, _half_2, _half_3, _half_4 = (
-    _add_products(vectors, half=has_half_products()) for vectors in (1, 2, 3, 4)
-)
-_gather_1, _gather_2, _gather_3, _gather_4 = (
-    _add_products(vectors, gathered=True) for vectors in (1, 2, 3, 4)
-)
+def _by_width(**kind: bool) -> Any:
+    """A function of as many vectors as are asked for."""
+    one, two, three, four = (_add_products(vectors, **kind) for vectors in (1, 2, 3, 4))
+
+    @njit
+    def products(
+        vectors: int,
+        left: int,
+        row_step: int,
+        left_step: int,
+        right: int,
+        right_step: int,
+        count: int,
+        result: int,
+        result_step: int,
+    ) -> None:
+        if not WIDE:
+            for at in range(0, 4 * LANES * vectors, 4 * LANES):
+                one(
+                    left,
+                    row_step,
+                    left_step,
+                    right + at,
+                    right_step,
+                    count,
+                    result + at,
+                    result_step,
+                )
+        elif vectors == 4:
+            four(left, row_step, left_step, right, right_step, count, result, result_step)
+        elif vectors == 3:
+            three(left, row_step, left_step, right, right_step, count, result, result_step)
+        elif vectors == 2:
+            two(left, row_step, left_step, right, right_step, count, result, result_step)
+        else:
+            one(left, row_step, left_step, right, right_step, count, result, result_step)
+
+    return products
 
 
-@njit
-def add_products(
-    vectors: int,
-    left: int,
-    row_step: int,
-    left_step: int,
-    right: int,
-    right_step: int,
-    count: int,
-    result: int,
-    result_step: int,
-) -> None:
-    """result += left x right, of four rows and 16 to 64 columns.
+add_products = _by_width()
+"""result += left x right, of four rows and 16 to 64 columns.
 
-    Args:
-        vectors: sixteenths of the columns.
-        left: floats; from one row to the next `row_step` bytes, along a row `left_step`.
-        right: floats, `right_step` bytes from one row to the next.
-        count: columns of left, rows of right.
-        result: floats, `result_step` bytes from one row to the next.
-    """
-    if not WIDE:
-        for at in range(0, 4 * LANES * vectors, 4 * LANES):
-            _add_1(
-                left, row_step, left_step, right + at, right_step, count, result + at, result_step
-            )
-    elif vectors == 4:
-        _add_4(left, row_step, left_step, right, right_step, count, result, result_step)
-    elif vectors == 3:
-        _add_3(left, row_step, left_step, right, right_step, count, result, result_step)
-    elif vectors == 2:
-        _add_2(left, row_step, left_step, right, right_step, count, result, result_step)
-    else:
-        _add_1(left, row_step, left_step, right, right_step, count, result, result_step)
+Args:
+    vectors: sixteenths of the columns.
+    left: floats; from one row to the next `row_step` bytes, along a row `left_step`.
+    right: floats, `right_step` bytes from one row to the next.
+    count: columns of left, rows of right.
+    result: floats, `result_step` bytes from one row to the next.
+"""
 
+add_gathered = _by_width(gathered=True)
+"""The same, where a row of left lies anywhere: in the place of `left_step` comes the address of
+int64, of each column of left from its row's address."""
 
-@njit
-def add_gathered(
-    vectors: int,
-    left: int,
-    row_step: int,
-    offsets: int,
-    right: int,
-    right_step: int,
-    count: int,
-    result: int,
-    result_step: int,
-) -> None:
-    """The same, where a row of left lies anywhere.
-
-    Args:
-        offsets: int64, of each column of left from its row's address.
-    """
-    if not WIDE:
-        for at in range(0, 4 * LANES * vectors, 4 * LANES):
-            _gather_1(
-                left, row_step, offsets, right + at, right_step, count, result + at, result_step
-            )
-    elif vectors == 4:
-        _gather_4(left, row_step, offsets, right, right_step, count, result, result_step)
-    elif vectors == 3:
-        _gather_3(left, row_step, offsets, right, right_step, count, result, result_step)
-    elif vectors == 2:
-        _gather_2(left, row_step, offsets, right, right_step, count, result, result_step)
-    else:
-        _gather_1(left, row_step, offsets, right, right_step, count, result, result_step)
-
-
-@njit
-def add_half_products(
-    vectors: int,
-    left: int,
-    row_step: int,
-    left_step: int,
-    right: int,
-    right_step: int,
-    count: int,
-    result: int,
-    result_step: int,
-) -> None:
-    """As `add_products`, of pairs of bfloat16: of columns of left, and of rows of right."""
-    if not WIDE:
-        for at in range(0, 4 * LANES * vectors, 4 * LANES):
-            _half_1(
-                left, row_step, left_step, right + at, right_step, count, result + at, result_step
-            )
-    elif vectors == 4:
-        _half_4(left, row_step, left_step, right, right_step, count, result, result_step)
-    elif vectors == 3:
-        _half_3(left, row_step, left_step, right, right_step, count, result, result_step)
-    elif vectors == 2:
-        _half_2(left, row_step, left_step, right, right_step, count, result, result_step)
-    else:
-        _half_1(left, row_step, left_step, right, right_step, count, result, result_step)
+add_half_products = _by_width(half=has_half_products())
+"""As `add_products`, of pairs of bfloat16: of columns of left, and of rows of right."""
