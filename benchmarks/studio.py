@@ -42,13 +42,20 @@ class Studio:
         size: long edge in pixels.
         workers: paintings made at a time, which share the cores; times mean little if there are
             several.
+        command: what is called to paint, as `bitbrush` is.
     """
 
     def __init__(
-        self, images: Path, folder: Path, judge: Judge, size: int, workers: int = 1
+        self,
+        images: Path,
+        folder: Path,
+        judge: Judge,
+        size: int,
+        workers: int = 1,
+        command: Sequence[str] = (sys.executable, "-m", "bitbrush"),
     ) -> None:
         self.images, self.folder, self.judge, self.size = images, folder, judge, size
-        self.workers = workers
+        self.workers, self.command = workers, command
 
     def sources(self, pair: Pair) -> tuple[Path, Path]:
         """Files of content and style."""
@@ -74,7 +81,7 @@ class Studio:
             if self.workers > 1:
                 words += ["--threads", str(max((os.cpu_count() or 1) // self.workers, 1))]
             done = subprocess.run(
-                [sys.executable, "-m", "bitbrush", *words, "--json", "--quiet"],
+                [*self.command, *words, "--json", "--quiet"],
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
