@@ -2,8 +2,8 @@
 
     python benchmarks/noisy_signs.py IMAGES -o FOLDER --count 4 0.1 0.3
 
-Each value that is about to be binarised gets normally distributed noise, drawn anew each time, of so
-many standard deviations of its map; in the style and the content as well, so that all are seen
+Each value that is about to be binarised gets normally distributed noise, drawn anew each time, of
+so many standard deviations of its map; in the style and the content as well, so that all are seen
 alike. That needs the float engine. Printed: style distance at equal content distance against the
 same network without, on the tuning pairs, and medians of the artefacts.
 """
