@@ -27,7 +27,7 @@ from bitbrush.images import read_image, write_image
 from bitbrush.lab.frontier import Frontier, compared, overlap, ratio
 from bitbrush.lab.judge import Distances, Judge
 from bitbrush.lab.pairs import Pair, PairSets
-from bitbrush.lab.plot import plot_distances
+from bitbrush.lab.plot import plot_panels
 from bitbrush.lab.sheet import contact_sheet
 from bitbrush.lab.widening import WEIGHTS, frontiers
 
@@ -98,13 +98,14 @@ def _row(studio: Studio, pair: Pair, one: str, other: str) -> dict[str, Any]:
 
 
 def _plot(rows: list[dict[str, Any]], judge: str, path: Path) -> None:
-    series: dict[str, list[Distances]] = {}
-    for row in rows:
-        for name, points in row["points"].items():
-            series[f"{name}: {row['pair']}"] = [
-                Distances(point["style"], point["content"]) for point in points
-            ]
-    plot_distances(series, judge, path)
+    panels = {
+        row["pair"]: {
+            name: [Distances(point["style"], point["content"]) for point in points]
+            for name, points in row["points"].items()
+        }
+        for row in rows
+    }
+    plot_panels(panels, judge, path)
 
 
 def _sheet(studio: Studio, pairs: list[Pair], names: tuple[str, ...], path: Path) -> None:
@@ -129,12 +130,14 @@ def _print(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
     print(
         f"| geometric mean | {total['mean']:.3f} ({total['low']:.3f} to {total['high']:.3f}) | | |"
     )
-    print("\n| index (median) | " + " | ".join(names) + " |\n| --- | --- | --- |")
+    print("\n| index | " + " | ".join(f"{name}, median" for name in names) + " | ratio |")
+    print("| --- | --- | --- | --- |")
     for index in INDICES:
-        medians = [
-            statistics.median(row["artefacts"][name][index] for row in rows) for name in names
-        ]
-        print(f"| {index.replace('_', ' ')} | " + " | ".join(f"{m:.2f}" for m in medians) + " |")
+        found = [[row["artefacts"][name][index] for row in rows] for name in names]
+        medians = " | ".join(f"{statistics.median(each):.2f}" for each in found)
+        both = compared([ours / theirs for ours, theirs in zip(*found, strict=True)])
+        shown = f"{both.mean:.2f} ({both.low:.2f} to {both.high:.2f})"
+        print(f"| {index.replace('_', ' ')} | {medians} | {shown} |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,12 @@ from .judge import Distances
 PLOTS = (".png", ".svg", ".pdf")
 """Endings of a plot's file."""
 
+ACROSS = 4
+"""Panels side by side."""
+
+LABELLED = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+"""What a labelled distance begins with, times a power of ten."""
+
 
 def check_plot(path: Path) -> None:
     """Makes sure, before anything is computed, that a plot can be made there.
@@ -42,22 +48,49 @@ def plot_distances(series: Mapping[str, Sequence[Distances]], judge: str, path: 
     Raises:
         InputError: as `check_plot`, or the file cannot be written.
     """
+    plot_panels({"": series}, judge, path)
+
+
+def plot_panels(
+    panels: Mapping[str, Mapping[str, Sequence[Distances]]], judge: str, path: Path
+) -> None:
+    """The same in panels side by side, each with its title; a series has one colour in all.
+
+    Args:
+        panels: series by name, by title: such as those of each pair of pictures.
+        judge, path: as in `plot_distances`.
+    Raises:
+        InputError: as `check_plot`, or the file cannot be written.
+    """
     check_plot(path)
     # Not pyplot, which holds on to every figure and may want a screen.
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.add_subplot()
-    for name, points in series.items():
-        ordered = sorted(points, key=lambda point: point.content)
-        contents, styles = ([getattr(p, of) for p in ordered] for of in ("content", "style"))
-        axes.plot(contents, styles, marker="o", label=name)
-    axes.set(xscale="log", yscale="log")
-    axes.set_xlabel("content distance")
-    axes.set_ylabel("style distance (1: as far as the content)")
-    axes.set_title(f"judged by {judge}")
-    axes.grid(True, which="both", alpha=0.3)
-    axes.legend()
+    columns = min(len(panels), ACROSS)
+    rows = -(-len(panels) // columns)
+    size = (7.0, 5.0) if len(panels) == 1 else (3.0 * columns, 2.6 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    names = list(dict.fromkeys(name for series in panels.values() for name in series))
+    for axes, (title, series) in zip(places, panels.items(), strict=False):
+        for name, points in series.items():
+            ordered = sorted(points, key=lambda point: point.content)
+            contents, styles = ([getattr(p, of) for p in ordered] for of in ("content", "style"))
+            axes.plot(contents, styles, marker="o", label=name, color=f"C{names.index(name)}")
+        axes.set(xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=LABELLED))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
+        axes.set_title(title, fontsize="small")
+        axes.grid(True, which="both", alpha=0.3)
+    for axes in places[len(panels) :]:
+        axes.set_axis_off()
+    places[0].legend(fontsize=None if len(panels) == 1 else "x-small")
+    figure.supxlabel("content distance")
+    figure.supylabel("style distance (1: as far as the content)")
+    figure.suptitle(f"judged by {judge}")
     made = io.BytesIO()
     figure.savefig(made, format=path.suffix.lower()[1:], dpi=150)
     write_atomically(path, made.getvalue())
