@@ -1,3 +1,5 @@
+"""Plots of distances."""
+
 from __future__ import annotations
 
 from pathlib import Path
