@@ -67,7 +67,9 @@ def test_moments_gradient_is_that_of_the_plain_formula() -> None:
 @pytest.mark.parametrize("statistic", STATISTICS)
 def test_distance_is_zero_at_the_target_only(statistic: str) -> None:
     target = StyleTarget(maps(6, 7), statistic)
-    assert float(target.distance(maps(6, 7), draws())) < 1e-10
+    # Projections are compared in bins of a thousandth of their range.
+    nothing = 1e-6 if statistic == "sliced-wasserstein" else 1e-10
+    assert float(target.distance(maps(6, 7), draws())) < nothing
     assert float(target.distance(0.5 * maps(6, 7), draws())) > 0.05
 
 
@@ -94,7 +96,7 @@ def test_gradient_is_that_of_finite_differences(statistic: str) -> None:
     features = (maps(5, 6, seed=1) - 3).requires_grad_(True)
     (gradient,) = torch.autograd.grad(target.distance(features, draws()), features)
     direction = torch.randn(features.shape, generator=torch.Generator().manual_seed(9))
-    step = 1e-2
+    step = 5e-2
     with torch.no_grad():
         ahead = float(target.distance(features + step * direction, draws()))
         behind = float(target.distance(features - step * direction, draws()))

@@ -111,7 +111,7 @@ def _trial(job: Job, side: int) -> Footprint:
         ]
         if losses:
             torch.autograd.grad(torch.stack(losses).sum(), picture)
-    # Projections and their sorting, of this picture and of the style.
+    # Projections of this picture and of the style, their bins and how far they move.
     sliced = statistic == "sliced-wasserstein" and bool(job.style_taps())
     moment = 3 * PROJECTIONS * 4 * positions if sliced else 0.0
     largest = max(painting.largest, largest)

@@ -14,14 +14,14 @@ DIRECTIONS = 8
 """Directions in RGB along which distributions are compared, drawn at each step."""
 
 POSITIONS = 2**16
-"""A picture of more pixels is averaged down to about so many, which keeps sorting cheap."""
+"""A picture of more pixels is averaged down to about so many, which keeps comparing cheap."""
 
 
 class Palette:
     """The distribution of a style's colours, and how far another picture's is from it.
 
     Mean and covariance of the colours leave too much open: a picture may have both right and yet
-    be full of tints that the style does not have. Sorted projections compare whole distributions
+    be full of tints that the style does not have. Projections compare whole distributions
     (`sliced_difference`).
 
     Args:
@@ -35,7 +35,7 @@ class Palette:
         self.norm = max(variance, FLAT**2 * square, TINY)
 
     def distance(self, picture: Tensor, random: torch.Generator) -> Tensor:
-        """The mean squared difference of sorted projections over the style's variance, a scalar.
+        """The mean squared difference of projections over the style's variance, a scalar.
 
         Args:
             picture: RGB [1, 3, H', W'].

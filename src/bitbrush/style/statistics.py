@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-from .sorting import sorted_rows
+from .transport import goals_of
 
 PROJECTIONS = 64
 """Directions that the sliced Wasserstein distance draws at each step."""
@@ -211,16 +211,11 @@ def sliced_difference(
 
     Args:
         ours: N points [C, N].
-        theirs: M points [C, M]; their quantiles are interpolated where M is not N.
+        theirs: M points [C, M].
         directions: how many are drawn.
     Source: sliced Wasserstein distance, Heitz et al. 2021.
     """
     axes = torch.randn(directions, len(ours), generator=random).to(ours.device)
     axes = functional.normalize(axes, dim=1)
-    sorted_ours = sorted_rows(axes @ ours)
-    quantiles = sorted_rows(axes @ theirs)[None]
-    if quantiles.shape[2] != ours.shape[1]:
-        quantiles = functional.interpolate(
-            quantiles, ours.shape[1], mode="linear", align_corners=True
-        )
-    return (sorted_ours - quantiles[0]).square().mean()
+    mine = axes @ ours
+    return (mine - goals_of(mine, axes @ theirs)).square().mean()
