@@ -15,6 +15,8 @@ from torch.nn import functional
 BINS = 1024
 """Of the range of both rows together; of colours a bin is a third of what eight bits tell apart."""
 
+CENTRES = torch.arange(BINS, dtype=torch.float64) + 0.5
+
 TINY = 1e-12
 
 
@@ -39,8 +41,9 @@ def goals_of(ours: Tensor, theirs: Tensor) -> Tensor:
     others = _counted(_bins_of(theirs, low, width), len(ours))
     # Bins have a width of 1 here, and doubles, because shares of so many values lie close together.
     sums = torch.diff(_sum_of_lowest(others, _shares_below(counts)), dim=1)
-    goals = low + width * sums / (counts / ours.shape[1]).clamp(min=TINY)
-    return goals.to(ours.dtype).view(-1).index_select(0, bins).view_as(ours)
+    places = sums / (counts / ours.shape[1]).clamp(min=TINY)
+    goals = low + width * places.to(ours)
+    return goals.view(-1).index_select(0, bins).view_as(ours)
 
 
 def _bins_of(values: Tensor, low: Tensor, width: Tensor) -> Tensor:
@@ -51,8 +54,8 @@ def _bins_of(values: Tensor, low: Tensor, width: Tensor) -> Tensor:
 
 
 def _counted(bins: Tensor, rows: int) -> Tensor:
-    """How many values each bin holds, [rows, BINS]."""
-    return torch.bincount(bins, minlength=rows * BINS).view(rows, BINS)
+    """How many values each bin holds, [rows, BINS], on the CPU: not all devices have doubles."""
+    return torch.bincount(bins, minlength=rows * BINS).view(rows, BINS).cpu()
 
 
 def _shares_below(counts: Tensor) -> Tensor:
@@ -69,12 +72,8 @@ def _sum_of_lowest(counts: Tensor, shares: Tensor) -> Tensor:
         shares: many of them, rising, [rows, K].
     """
     edges = _shares_below(counts)
-    sums = functional.pad((torch.diff(edges, dim=1) * _centres(counts.device)).cumsum(1), (1, 0))
+    sums = functional.pad((torch.diff(edges, dim=1) * CENTRES).cumsum(1), (1, 0))
     bins = torch.searchsorted(edges, shares).sub_(1).clamp_(0, BINS - 1)
     more = shares - edges.gather(1, bins)
     held = (edges.gather(1, bins + 1) - edges.gather(1, bins)).clamp(min=TINY)
     return sums.gather(1, bins) + more * (bins + 0.5 * more / held)
-
-
-def _centres(device: torch.device) -> Tensor:
-    return torch.arange(BINS, dtype=torch.float64, device=device) + 0.5
