@@ -43,6 +43,7 @@ def main(
     size: Annotated[int, typer.Option(help="Long edge in pixels.")] = 512,
     count: Annotated[int | None, typer.Option(help="Only so many pairs, for a trial.")] = None,
     workers: Annotated[int, typer.Option(help="Paintings at a time.")] = 1,
+    beside: Annotated[list[str], typer.Option(help="One more for the sheet alone.")] = [],  # noqa: B006
 ) -> None:
     """Compare two contestants."""
     if which not in ("tuning", "test"):
@@ -72,7 +73,7 @@ def main(
     }
     (output / "quality.json").write_text(json.dumps(result, indent=1))
     _plot(rows, judge, output / "plot.png")
-    _sheet(studio, chosen, (one, other), output / "sheet.jpg")
+    _sheet(studio, chosen, (one, other, *beside), output / "sheet.jpg")
     _print(rows, result)
 
 
