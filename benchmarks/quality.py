@@ -73,6 +73,8 @@ def main(
     }
     (output / "quality.json").write_text(json.dumps(result, indent=1))
     _plot(rows, judge, output / "plot.png")
+    for name in beside:
+        studio.paint_ahead(name, chosen, [SHOWN])
     _sheet(studio, chosen, (one, other, *beside), output / "sheet.jpg")
     _print(rows, result)
 
