@@ -130,14 +130,13 @@ VARIANTS = (
     Variant("relu behind the batch norm", _blocks(RectifiedLast)),
     Variant("no relu in the blocks", _blocks(Unrectified)),
     Variant("no blur", _strided),
-    Variant("weights clipped at 0.5", _clip(0.5)),
+    Variant("weights clipped at 0.1", _clip(0.1)),
     Variant("a straight-through window", _window("ste", 1.0)),
     Variant("float weights for the first half", float_first=True),
     Variant("nothing asked of the stem", with_stem=False),
     Variant("stem of 16", stem=16),
     Variant("wider and shallower", widths=(64, 192, 256, 256), blocks=(1, 2, 2, 2)),
     Variant("narrower and deeper", widths=(64, 64, 128, 256), blocks=(3, 6, 5, 3)),
-    Variant("weights clipped at 3", _clip(3.0)),
 )
 
 
