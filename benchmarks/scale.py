@@ -24,8 +24,8 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 
+from bitbrush.atomic import write_atomically
 from bitbrush.bench.machine import cpu_name
-from bitbrush.images.files import write_atomically
 from bitbrush.lab.plan import Cell, Sources
 from bitbrush.lab.runner import Laboratory
 from bitbrush.styles import render_style
