@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from studio import INDICES, PAIRS, SHOWN, Studio
+from studio import INDICES, PAIRS, SHOWN, Studio, evenly
 
 from bitbrush import __version__
 from bitbrush.cli.progress import progress
@@ -79,8 +79,7 @@ def main(
 ) -> None:
     """Try variants of a network's settings."""
     network, tried = _read(variants)
-    every = PairSets.read(pairs).tuning
-    chosen = every if count is None else every[:: max(len(every) // count, 1)][:count]
+    chosen = evenly(PairSets.read(pairs).tuning, count)
     output.mkdir(parents=True, exist_ok=True)
     studio = Studio(images, output, Judge.load(judge), size, workers)
     rows: list[Row] = []

@@ -11,13 +11,14 @@ same network without, on the tuning pairs, and medians of the artefacts.
 from __future__ import annotations
 
 import os
+import statistics
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
-from studio import INDICES, PAIRS, SHOWN, Studio
+from studio import INDICES, PAIRS, SHOWN, Studio, evenly
 from torch import Tensor, nn
 
 from bitbrush.cli.main import main as bitbrush
@@ -60,8 +61,7 @@ def main(
     count: Annotated[int | None, typer.Option(help="Only so many pairs, evenly spread.")] = None,
 ) -> None:
     """Compare spreads with none."""
-    every = PairSets.read(PAIRS).tuning
-    pairs = every if count is None else every[:: max(len(every) // count, 1)][:count]
+    pairs = evenly(PairSets.read(PAIRS).tuning, count)
     command = [sys.executable, str(Path(__file__).resolve())]
     frontiers: list[list[Frontier]] = []
     with progress("painting and judging", (1 + len(spreads)) * len(pairs)) as bar:
@@ -78,9 +78,7 @@ def main(
             both = [each for each in zip(found, frontiers[0], strict=True) if overlap(*each)]
             result = compared([ratio(*each) for each in both])
             faults = [studio.faults(pair, CONTESTANT, SHOWN) for pair in pairs]
-            medians = [
-                sorted(each[index] for each in faults)[len(faults) // 2] for index in INDICES
-            ]
+            medians = [statistics.median(each[index] for each in faults) for index in INDICES]
             shown = ", ".join(
                 f"{index} {value:.2f}" for index, value in zip(INDICES, medians, strict=True)
             )

@@ -32,6 +32,11 @@ SHOWN = 0.2
 """Content weight of the paintings on sheets, and of those whose artefacts count."""
 
 
+def evenly(pairs: Sequence[Pair], count: int | None) -> Sequence[Pair]:
+    """So many of the pairs, evenly spread; None: all."""
+    return pairs if count is None else pairs[:: max(len(pairs) // count, 1)][:count]
+
+
 class Studio:
     """Paints and judges, and keeps what it has painted.
 
