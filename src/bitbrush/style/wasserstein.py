@@ -44,7 +44,7 @@ class NormalTarget:
         kept = int((spectrum.cumsum(0) < KEPT * total).sum()) + 1
         self.mean = mean
         self.basis = directions[:, :kept].contiguous()
-        self.kept = self.basis @ self.basis.T
+        self.projection = self.basis @ self.basis.T
         self.deviations = spectrum[:kept].sqrt()
         self.variance = total
         self.rest = max(total - float(spectrum[:kept].sum()), 0.0)
@@ -74,7 +74,7 @@ class NormalTarget:
         # Along the kept directions that map, along the others a change of scale.
         ratio = (self.rest / rest) ** 0.5
         moved = (self.basis * scales) @ directions
-        slope = self.kept * ratio - (moved / roots) @ moved.T
+        slope = self.projection * ratio - (moved / roots) @ moved.T
         slope.diagonal().add_(1 - ratio)
         return max(distance, 0.0) / self.norm, shift * (2 / self.norm), slope / self.norm
 
