@@ -12,12 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LOADING = """
-import runpy, sys
+import pathlib, runpy, sys
+ours = {"bitbrush", *(pathlib.Path(path).stem for path in sys.argv[1:])}
 for path in sys.argv[1:]:
     try:
         runpy.run_path(path, run_name="loaded")
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "bitbrush":
+        if error.name is None or error.name.partition(".")[0] in ours:
             raise
 """
 """Loads programs without running them. What an extra would bring may be missing."""
