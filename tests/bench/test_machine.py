@@ -22,7 +22,7 @@ def test_peaks_are_of_a_plausible_machine(monkeypatch: pytest.MonkeyPatch) -> No
     assert found["float32_macs"] > 1e8
     halves = found["bf16_macs"]
     assert halves is None or halves > 1e7
-    for units in ("int8_macs", "tile_macs"):
+    for units in ("int8_macs", "tile_macs", "sign_tile_macs"):
         macs = found[units]
         assert macs is None or macs > 1e8
 

@@ -26,8 +26,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         found = {"engine": engine.label, "height": height, "width": width}
         return found | {"growth": growth, "peak": 5e8, "seconds": 1.0}
 
-    names = "popcount_words int8_macs tile_macs bf16_macs float32_macs memory_bytes cache_bytes"
-    speeds = dict.fromkeys(names.split(), 1e9)
+    names = "popcount_words int8_macs tile_macs sign_tile_macs bf16_macs float32_macs "
+    speeds = dict.fromkeys(f"{names} memory_bytes cache_bytes".split(), 1e9)
     monkeypatch.setattr(networks, "measure_apart", measure_apart)
     monkeypatch.setattr(networks, "peaks", lambda: {"clock": 1e9, **speeds})
     monkeypatch.setattr(networks, "FORWARD_SIZE", 64)

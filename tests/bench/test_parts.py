@@ -50,7 +50,7 @@ def test_a_real_step_has_all_of_them(precision: str) -> None:
 
 def test_the_least_work_of_quicknet() -> None:
     peaks: dict[str, float | None] = {"popcount_words": 4e10, "int8_macs": 3e11}
-    peaks |= {"float32_macs": 1e11, "bf16_macs": 2e11, "tile_macs": None}
+    peaks |= {"float32_macs": 1e11, "bf16_macs": 2e11, "tile_macs": None, "sign_tile_macs": None}
     work = least_work("quicknet-v1", 512, "low-bit", peaks)
     macs = 16 * 64 * 64 * 9 * 128 * 128
     assert work[parts.FORWARD].seconds == pytest.approx(macs / 64 / 4e10)
@@ -65,13 +65,16 @@ def test_the_least_work_of_quicknet() -> None:
     assert whole[parts.GRADIENT].seconds == pytest.approx(macs / 2e11)
     assert tiled[parts.GRADIENT].seconds == pytest.approx(macs / 1e12)
     assert whole[parts.BACKWARD].bytes == 12.25 * values and tiled[parts.BACKWARD].bytes == 0
+    signs = least_work("quicknet-v1", 512, "bf16", peaks | {"sign_tile_macs": 4e12})
+    assert signs[parts.FORWARD].seconds == pytest.approx(macs / 4e12)
     rows = parts.part_rows(dict.fromkeys(parts.PARTS, 1.0), work, 1e10)
     assert rows[0]["bytes_seconds"] == 8.5 * values / 1e10
     assert rows[-1]["bytes"] is None
 
 
 def test_without_a_unit_no_time_is_made_up() -> None:
-    peaks = {"popcount_words": 4e10, "int8_macs": None, "float32_macs": 1e11, "tile_macs": None}
+    peaks = {"popcount_words": 4e10, "float32_macs": 1e11}
+    peaks |= dict.fromkeys(("int8_macs", "tile_macs", "sign_tile_macs"))
     work = least_work("quickbrush", 64, "int8", peaks)
     rows = parts.part_rows(dict.fromkeys(parts.PARTS, 1.0), work, 1e10)
     assert rows[0]["arithmetic_seconds"] > 0 and rows[1]["arithmetic_seconds"] is None

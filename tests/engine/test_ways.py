@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from bitbrush.engine.freeze import freeze
+from bitbrush.engine.precision import has_sign_tiles
 from bitbrush.layers import QUANTIZED_LAYERS, QuantConv2d
 from bitbrush.networks.binary_alexnet import BinaryAlexNet
 from bitbrush.networks.dorefanet import DoReFaNet
@@ -33,7 +34,8 @@ def gated() -> QuickNet:
 def test_blocks_run_as_one() -> None:
     how = freeze(QuickBrush(stem=16, widths=(64,), blocks=(2,)).settle()).how
     for block in ("stages.0.0", "stages.0.1"):
-        assert how[f"{block}.conv"].startswith("packed: popcount")
+        way = "8-bit tiles" if has_sign_tiles() else "popcount"
+        assert how[f"{block}.conv"].startswith(f"packed: {way} of 1 × 1 bit")
         assert how[f"{block}.conv"].endswith("relu + norm + residual")
         assert how[f"{block}.norm"] == f"part of {block}.conv"
     assert how["stem"].startswith("float32: ") and how["stem_norm"] == "part of stem"

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from ..engine.sizes import BLOCK, LANES, LINE, POSITIONS_AT_ONCE, TILE
 from .timing import Times, timed
 
 CHAIN = 20_000_000
@@ -19,6 +21,9 @@ CHAIN = 20_000_000
 CYCLES_A_LINK = 4
 """Of a multiplication (3) and an exclusive or (1) of 64-bit integers that wait for
 one another, on every x86 core of the last ten years."""
+
+TILE_CELLS = 9
+"""Tiles of weights that the loops in tiles go through: the cells of a 3x3 kernel."""
 
 TRIES = 9
 """Peaks are the best of so many tries."""
@@ -99,9 +104,9 @@ def peaks() -> dict[str, float | None]:
     Returns:
         clock in Hz of one core (None where it cannot be measured), words of 64 bits a second that
         the convolution's innermost loop takes with everything in the first cache, multiply-adds a
-        second of the innermost loops in 8-bit integers and in tiles of bfloat16 and of a large
-        matrix product in bfloat16 (None where the CPU has no unit for them) and float32, bytes a
-        second that a copy reads and writes in memory and in a map of a few MB.
+        second of the innermost loops in 8-bit integers, in tiles of bfloat16 and in tiles of signs
+        and of a large matrix product in bfloat16 (None where the CPU has no unit for them) and
+        float32, bytes a second that a copy reads and writes in memory and in a map of a few MB.
     """
     from ..engine.precision import has_half_units
 
@@ -110,6 +115,7 @@ def peaks() -> dict[str, float | None]:
         "popcount_words": _popcount_words() * torch.get_num_threads(),
         "int8_macs": _octet_macs(),
         "tile_macs": _tile_macs(),
+        "sign_tile_macs": _sign_tile_macs(),
         "bf16_macs": _product(torch.bfloat16) if has_half_units() else None,
         "float32_macs": _product(torch.float32),
         "memory_bytes": _copy(2**28),
@@ -146,7 +152,6 @@ def _popcount_words() -> float:
     import numpy as np
 
     from ..engine.native import counting
-    from ..engine.sizes import BLOCK, TILE
 
     rows, run, rounds = 3, 12, 20_000
     weights = np.arange(rows * run * BLOCK, dtype=np.int32)
@@ -172,7 +177,6 @@ def _octet_macs() -> float | None:
 
     from ..engine.native import winograd_simd
     from ..engine.precision import cpu_features, octet_units
-    from ..engine.sizes import BLOCK, TILE
 
     if not octet_units(cpu_features()):
         return None
@@ -192,35 +196,54 @@ def _octet_macs() -> float | None:
 
 
 def _tile_macs() -> float | None:
-    """Of all cores."""
-    import numba
-    import numpy as np
-
-    from ..engine.native import amx, amx_simd
+    """Of all cores, in tiles of bfloat16."""
+    from ..engine.native import amx_simd
     from ..engine.precision import has_tiles
-    from ..engine.sizes import FLOATS, LANES, LINE, POSITIONS_AT_ONCE, TILE_BYTES
 
     if not has_tiles():
         return None
-    cells, rounds, row = 9, 20_000, 2 * LINE
-    rows = np.zeros((POSITIONS_AT_ONCE, row), np.uint8)
-    weights = np.zeros((cells, TILE_BYTES), np.uint8)
-    sums = np.zeros((POSITIONS_AT_ONCE, FLOATS), np.uint8)
-    offsets, shapes = np.zeros(cells, np.int64), np.zeros((2, LINE), np.uint8)
+    counts = POSITIONS_AT_ONCE, LANES * TILE_CELLS
+    rows, weights = (torch.randn(count, 2 * LANES).bfloat16() for count in counts)
+    return _in_tiles(amx_simd.multiply_halves, rows, weights)
+
+
+def _sign_tile_macs() -> float | None:
+    """Of all cores, in tiles of 8-bit integers that are -1 or +1."""
+    from ..engine.native import amx_simd
+    from ..engine.precision import has_sign_tiles
+
+    if not has_sign_tiles():
+        return None
+    counts = POSITIONS_AT_ONCE, LANES * TILE_CELLS
+    rows, weights = (
+        torch.randint(0, 2, (count, BLOCK)).mul(2).sub(1).to(torch.int8) for count in counts
+    )
+    return _in_tiles(amx_simd.multiply_octets, rows, weights)
+
+
+def _in_tiles(multiply: Any, rows: Tensor, weights: Tensor) -> float:
+    """Multiply-adds a second; the numbers are no zeros, which need less power, and so less time."""
+    import numba
+
+    from ..engine.native import amx, amx_simd
+
+    rounds, at_once = 20_000, len(rows)
+    # torch's memory begins at a cache line: tiles that lie across two take three times as long.
+    sums = torch.zeros(at_once, BLOCK, dtype=torch.int32)
+    offsets, shapes = torch.zeros(TILE_CELLS, dtype=torch.int64), torch.zeros(2, LINE).byte()
+    cells, row = TILE_CELLS, LINE
 
     @numba.njit
-    def multiply(
-        rounds: Any, sums: Any, rows: Any, weights: Any, offsets: Any, shapes: Any
-    ) -> None:
+    def repeat(rounds: Any, sums: Any, rows: Any, weights: Any, offsets: Any, shapes: Any) -> None:
         amx_simd.save_shapes(shapes)
         amx.set_whole_shapes(shapes + LINE)
         for _ in range(rounds):
-            amx_simd.multiply_tiles(POSITIONS_AT_ONCE, rows, row, offsets, cells, 1, weights, sums)
+            multiply(at_once, rows, row, offsets, cells, 1, weights, sums)
         amx_simd.set_shapes(shapes)
 
-    addresses = [array.ctypes.data for array in (sums, rows, weights, offsets, shapes)]
-    seconds = _best(lambda: multiply(rounds, *addresses))
-    products = POSITIONS_AT_ONCE * LANES * cells * 2 * LANES
+    addresses = [tensor.data_ptr() for tensor in (sums, rows, weights, offsets, shapes)]
+    seconds = _best(lambda: repeat(rounds, *addresses))
+    products = at_once * LANES * cells * rows.shape[1]
     return rounds * products / seconds * torch.get_num_threads()
 
 

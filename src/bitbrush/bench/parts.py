@@ -166,11 +166,7 @@ def least_work(
     in_tiles = precision == "bf16" and peaks["tile_macs"] is not None
     between = 0 if in_tiles or precision in ("float32", "int8") else 2 * through
     return {
-        FORWARD: Work(
-            f"{binary / 1e9:.1f} G one-bit products, popcounts",
-            _over(binary / BLOCK, peaks["popcount_words"]),
-            8.5 * values,
-        ),
+        FORWARD: _forward(binary, peaks, 8.5 * values),
         GRADIENT: _gradient(binary, precision, peaks, (between or 8.25) * values),
         BACKWARD: Work("masks and sums", 0.0, (8.25 + between if between else 0) * values),
         FLOATS: Work(
@@ -184,6 +180,13 @@ def least_work(
             20.0 * tapped,
         ),
     }
+
+
+def _forward(macs: int, peaks: Mapping[str, float | None], size: float) -> Work:
+    text = f"{macs / 1e9:.1f} G one-bit products, "
+    if peaks["sign_tile_macs"] is not None:
+        return Work(f"{text}in tiles", _over(macs, peaks["sign_tile_macs"]), size)
+    return Work(f"{text}popcounts", _over(macs / BLOCK, peaks["popcount_words"]), size)
 
 
 def _gradient(

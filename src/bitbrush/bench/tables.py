@@ -157,9 +157,9 @@ def _part_tables(parts: Mapping[str, Any], size: int) -> list[Table]:
     titles = ["part", "arithmetic", "ms", "share", "arithmetic at peak, ms"]
     titles += ["least MB moved", "ms at the caches' bandwidth"]
     peaks = parts["peaks"]
-    octets, tiles, halves = (
+    octets, tiles, signs, halves = (
         "" if peaks[name] is None else f"{peaks[name] / 1e9:.0f} G/s"
-        for name in ("int8_macs", "tile_macs", "bf16_macs")
+        for name in ("int8_macs", "tile_macs", "sign_tile_macs", "bf16_macs")
     )
     clock = "" if peaks["clock"] is None else f"{peaks['clock'] / 1e9:.2f} GHz"
     found = [
@@ -167,6 +167,7 @@ def _part_tables(parts: Mapping[str, Any], size: int) -> list[Table]:
         ["popcount loop, all in the first cache", f"{peaks['popcount_words'] * 64 / 1e9:.0f} G/s"],
         ["product in 8-bit integers, the same", octets],
         ["product of tiles of bfloat16, the same", tiles],
+        ["product of tiles of signs, the same", signs],
         ["bfloat16 matrix product, 2048²", halves],
         ["float32 matrix product, 2048²", f"{peaks['float32_macs'] / 1e9:.0f} G/s"],
         ["copy of 8 MB, read and written", f"{peaks['cache_bytes'] / 1e9:.1f} GB/s"],

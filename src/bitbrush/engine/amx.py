@@ -10,46 +10,40 @@ import torch
 from torch import Tensor
 
 from .backward import Backward, Surroundings
-from .buffers import empty
 from .kernels import AMX
-from .launch import workspace
-from .packing import Filters, blocks_of
-from .sizes import AROUND, BLOCK, GAP, LANES, POSITIONS_AT_ONCE, RESULTS
-
-STRIP = 2**19
-"""Bytes of a strip, at most: beside it in the second cache lie what comes and what goes out."""
-
-STRIPS = 4
-"""For each thread, where there are enough rows."""
+from .launch import STRIPS, rows_of_strips, workspace
+from .packing import Filters, blocks_of, pack_bits
+from .sizes import AROUND, BLOCK, GAP, LANES, POSITIONS_AT_ONCE, RESULTS, TILE_BYTES
 
 
 class AmxFilters(Backward):
     """The filters of a convolution seen from its output, in the form that the kernel takes.
 
     Attributes:
-        weights: bfloat16 [C / 16, 2 blocks of O, 9, 16, 16, 2], with C up to a multiple of 64.
+        weights: int32 [C / 16, 2 blocks of O, 9, 16], with C up to a multiple of 64: which of the
+            32 weights in a row of a tile are negative.
     """
 
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
         blocks, pieces = blocks_of(self.channels_in), 2 * blocks_of(self.channels_out)
-        whole = torch.zeros(BLOCK * blocks, LANES * 2 * pieces, 9)
-        whole[: self.channels_in, : self.channels_out] = self.kernel(filters).flatten(2)
+        whole = torch.zeros(BLOCK * blocks, LANES * 2 * pieces, 9, dtype=torch.bool)
+        whole[: self.channels_in, : self.channels_out] = self.kernel(filters).flatten(2) < 0
         arranged = whole.view(-1, LANES, pieces, LANES, 2, 9).permute(0, 2, 5, 3, 1, 4)
-        self.weights = empty(tuple(arranged.shape), torch.bfloat16)
-        self.weights.copy_(arranged)
+        words = pack_bits(arranged.reshape(-1, BLOCK)).view(torch.int32)
+        # torch's memory begins at a cache line, NumPy's does not.
+        self.weights = words.clone(memory_format=torch.contiguous_format)
 
     def add_gradient(self, gradient: Tensor, result: Tensor, around: Surroundings) -> None:
         images, channels, height, width = gradient.shape
         threads = torch.get_num_threads()
-        step, line = 2 * BLOCK * blocks_of(channels) + GAP, width + 2 * AROUND
-        # Weights that do not stay in the cache are to be read as seldom as can be.
-        streamed = self.weights.numel() > STRIP
-        most = max(1, STRIP // (line * step) - 2 * AROUND)
-        bands = max(-(-height // most), 1 if streamed else -(-STRIPS * threads // images))
-        rows = -(-height // min(bands, height))
+        blocks = blocks_of(channels)
+        step, line = 2 * BLOCK * blocks + GAP, width + 2 * AROUND
+        rows = rows_of_strips(images, height, line, line * step, AROUND, threads)
         bands = -(-height // rows)
-        parts = min(blocks_of(self.channels_in), -(-2 * threads // (images * bands)))
+        filter_blocks = blocks_of(self.channels_in)
+        parts = min(filter_blocks, -(-STRIPS * threads // (images * bands)))
+        weights = TILE_BYTES * 9 * 2 * blocks * (BLOCK // LANES)
         places = (rows + 2 * AROUND) * line + POSITIONS_AT_ONCE
         AMX(
             threads,
@@ -59,5 +53,5 @@ class AmxFilters(Backward):
             rows=rows,
             **self.arguments(gradient, result, around),
             weights=self.weights.data_ptr(),
-            **workspace(RESULTS + places * step).arguments(),
+            **workspace(RESULTS + weights + places * step).arguments(),
         )

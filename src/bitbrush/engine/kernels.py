@@ -10,6 +10,8 @@ _WINDOW_FIELDS = (
     "step_bytes row_step_bytes planes plane_bytes kernel run weights base scale offset result "
 )
 
+_BORDER_FIELDS = "border stride top left height_in width_in filters "
+
 PACK = Kernel(
     ".pixels",
     "pack",
@@ -19,14 +21,19 @@ PACK = Kernel(
 CONVOLVE = Kernel(
     ".pixels",
     "convolve",
-    _WINDOW_FIELDS + "border stride top left height_in width_in filters",
+    _WINDOW_FIELDS + _BORDER_FIELDS,
 )
-RESIDUAL = Kernel(
-    ".pixels",
-    "add_residual",
-    _WINDOW_FIELDS + "before passed next_packed next_row_bytes next_image_bytes "
-    "factor_mode factors table window_real",
+_RESIDUAL_FIELDS = (
+    "before passed next_packed next_row_bytes next_image_bytes factor_mode factors table "
+    "window_real "
 )
+RESIDUAL = Kernel(".residuals", "add_residual", _WINDOW_FIELDS + _RESIDUAL_FIELDS)
+_SIGN_FIELDS = (
+    "chunks parts bands rows height width channels packed row_bytes image_bytes kernel blocks_in "
+    "weights base scale offset result workspace workspace_bytes "
+)
+CONVOLVE_TILES = Kernel(".sign_tiles", "convolve_tiles", _SIGN_FIELDS + _BORDER_FIELDS)
+RESIDUAL_TILES = Kernel(".sign_tiles", "residual_tiles", _SIGN_FIELDS + _RESIDUAL_FIELDS)
 GRADIENT = Kernel(
     ".pixels",
     "pass_gradient",
@@ -113,5 +120,6 @@ KERNELS = (
     PRODUCTS,
     FINISH,
     *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),
+    *((CONVOLVE_TILES, RESIDUAL_TILES) if "amx-int8" in cpu_features() else ()),
 )
 """All that this CPU has a use for."""

@@ -11,12 +11,41 @@ from torch import Tensor
 
 from .buffers import empty
 from .factors import Factor
-from .kernels import CONVOLVE, GRADIENT, PACK, RESIDUAL, ROUND
+from .kernels import (
+    CONVOLVE,
+    CONVOLVE_TILES,
+    GRADIENT,
+    PACK,
+    RESIDUAL,
+    RESIDUAL_TILES,
+    ROUND,
+)
 from .packing import Filters, PackedMap, blocks_of
-from .sizes import EVERYWHERE, LINE, REALS
+from .precision import has_sign_tiles
+from .sizes import (
+    BLOCK,
+    EVERYWHERE,
+    LINE,
+    POSITIONS_AT_ONCE,
+    REALS,
+    RESULTS,
+    ROW,
+)
 
 CHUNKS = 8
 """Chunks of work for each thread: a thread that is held up leaves its share to the others."""
+
+STRIP = 2**19
+"""Bytes of a strip, at most: beside it in the second cache lie filters, and what comes and goes."""
+
+STRIPS = 4
+"""For each thread, where there are enough rows."""
+
+WORTHWHILE = 250
+"""Positions of a strip, at least, where there are so many."""
+
+CELLS = 11**2
+"""Cells of the largest kernel that tiles are for."""
 
 
 def address(tensor: Tensor | None) -> int:
@@ -169,6 +198,58 @@ def _windows(packed: PackedMap, filters: Filters, stride: int, result: Tensor) -
     }
 
 
+def in_tiles(filters: Filters, stride: int, planes: int) -> bool:
+    """Whether signs are multiplied in tiles, and not counted: a matter of what the CPU has."""
+    return stride == planes == 1 and filters.kernel**2 <= CELLS and has_sign_tiles()
+
+
+def rows_of_strips(
+    images: int, height: int, line: int, row_bytes: int, edge: int, threads: int
+) -> int:
+    """How many rows of a map make a strip, for kernels that work on strips.
+
+    Args:
+        images, height: of the map.
+        line: positions of a row.
+        row_bytes: of a row in the strip, which has `edge` more of them.
+    """
+    most = max(1, STRIP // row_bytes - edge)
+    # Fewer rows would not be worth the making of the weights that they meet.
+    least = min(most, -(-WORTHWHILE // line))
+    share = max(least, height * images // (STRIPS * threads))
+    return -(-height // -(-height // min(share, most)))
+
+
+def _signs(packed: PackedMap, filters: Filters, result: Tensor) -> dict[str, int]:
+    images, channels, height, width = result.shape
+    threads = torch.get_num_threads()
+    blocks, blocks_in = blocks_of(channels), blocks_of(filters.channels_in)
+    step, edge = ROW * (blocks_in | 1), filters.kernel - 1
+    line = width + edge
+    rows = rows_of_strips(images, height, line, line * step, edge, threads)
+    bands = -(-height // rows)
+    parts = min(blocks, -(-STRIPS * threads // (images * bands)))
+    columns = filters.tiles.numel() // blocks * BLOCK
+    places = (rows + edge) * line + POSITIONS_AT_ONCE
+    return {
+        "chunks": images * bands * parts,
+        "parts": parts,
+        "bands": bands,
+        "rows": rows,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "packed": packed.words.data_ptr(),
+        "row_bytes": packed.row_bytes,
+        "image_bytes": packed.image_bytes,
+        "kernel": filters.kernel,
+        "blocks_in": blocks_in,
+        "weights": filters.tiles.data_ptr(),
+        "result": result.data_ptr(),
+        **workspace(RESULTS + columns + places * step).arguments(),
+    }
+
+
 def convolve(
     packed: PackedMap,
     filters: Filters,
@@ -188,9 +269,11 @@ def convolve(
         border: int32 [k x k, 64 blocks], the sums of each cell's filters, where cells outside the
             picture are to count as 0; None: as what the packed map has there.
     """
-    CONVOLVE(
+    tiles = in_tiles(filters, stride, packed.words.shape[0])
+    kernel = CONVOLVE_TILES if tiles else CONVOLVE
+    kernel(
         torch.get_num_threads(),
-        **_windows(packed, filters, stride, result),
+        **(_signs(packed, filters, result) if tiles else _windows(packed, filters, stride, result)),
         base=base.data_ptr(),
         scale=scale.data_ptr(),
         offset=offset.data_ptr(),
@@ -228,9 +311,11 @@ def add_residual(
         factor, factors: how the factors of their gradient are kept, and where.
     """
     kept = factor is not None and factors is not None and factor.mode != REALS
-    RESIDUAL(
+    tiles = in_tiles(filters, stride, packed.words.shape[0])
+    kernel = RESIDUAL_TILES if tiles else RESIDUAL
+    kernel(
         torch.get_num_threads(),
-        **_windows(packed, filters, stride, result),
+        **(_signs(packed, filters, result) if tiles else _windows(packed, filters, stride, result)),
         base=base.data_ptr(),
         scale=scale.data_ptr(),
         offset=offset.data_ptr(),

@@ -14,7 +14,7 @@ from .backward import Surroundings
 from .buffers import empty
 from .chain import Chain, Rectified, ResidualChain, fill_exact
 from .factors import factor_of
-from .launch import add_residual, convolve, empty_map, pack_map, pass_gradient
+from .launch import add_residual, convolve, empty_map, in_tiles, pack_map, pass_gradient
 from .packing import Filters, PackedMap, blocks_of, padded
 from .plain import PlainConvolution
 from .precision import Precision, without_octets
@@ -145,6 +145,8 @@ class PackedConv2d(nn.Module):
     def how(self) -> str:
         bits = "1" if self.planes == 1 else f"{self.planes}"
         tail = " + relu + norm" if self.rectified else ""
+        if in_tiles(self.filters, self.stride, self.planes):
+            return f"packed: 8-bit tiles of {bits} × 1 bit{tail}"
         return f"packed: popcount of {bits} × 1 bit{tail}"
 
     def extra_repr(self) -> str:

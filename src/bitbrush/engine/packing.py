@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .arranging import arranged, as_they_were
-from .sizes import BLOCK
+from .sizes import BLOCK, LANES
 
 
 def blocks_of(channels: int) -> int:
@@ -78,6 +78,23 @@ class Filters:
         shape = (self.channels_out, self.kernel, self.kernel, -1)
         bits = unpack_bits(words.reshape(shape), self.channels_in)
         return bits.permute(0, 3, 1, 2).to(dtype).mul_(2).sub_(1)
+
+    @cached_property
+    def tiles(self) -> Tensor:
+        """The words as tiles of 8-bit integers are made of, for `native.sign_tiles`.
+
+        int64 [O / 16, ceil(C / 64), k x k, 16], with O up to a multiple of 64: the bits of 16
+        filters, four channels of each.
+        """
+        blocks, cells = blocks_of(self.channels_in), self.kernel**2
+        shape = (BLOCK * self.words.shape[0], BLOCK * blocks, cells)
+        # Bits that no filter has are not set, as those of maps beyond the last channel.
+        bits = torch.zeros(shape, dtype=torch.bool)
+        bits[: self.channels_out, : self.channels_in] = self.signs().flatten(2) > 0
+        parted = bits.view(-1, LANES, blocks, LANES, BLOCK // LANES, cells)
+        words = pack_bits(parted.permute(0, 2, 5, 3, 1, 4).reshape(-1, BLOCK))
+        # As above: torch's own memory.
+        return words.view(-1, blocks, cells, LANES).clone(memory_format=torch.contiguous_format)
 
     @property
     def terms(self) -> int:

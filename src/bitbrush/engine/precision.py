@@ -60,6 +60,12 @@ def has_tiles() -> bool:
     return "amx-bf16" in cpu_features() and _tiles_are_allowed()
 
 
+@cache
+def has_sign_tiles() -> bool:
+    """Whether this process may multiply matrices of 8-bit integers (AMX)."""
+    return "amx-int8" in cpu_features() and _tiles_are_allowed()
+
+
 def _tiles_are_allowed() -> bool:
     """Asks the system for the registers, which Linux gives a process that does."""
     if not sys.platform.startswith("linux"):

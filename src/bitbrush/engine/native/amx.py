@@ -15,7 +15,8 @@ from numba import carray, njit
 
 from ..sizes import AROUND, BLOCK, FLOATS, GAP, LANES, POSITIONS_AT_ONCE, RESULTS, ROW, TILE_BYTES
 from . import amx_simd, products_simd, simd
-from .pixels import finish_gradient, load_block, store_block
+from .finishing import finish_gradients
+from .pixels import load_block, store_block
 from .sharing import next_chunk, take_seat
 
 SHAPES = 64
@@ -58,7 +59,9 @@ def amx(arguments: Any) -> None:
     channels, filters = record.channels, record.filters
     blocks, filter_blocks = (channels + BLOCK - 1) // BLOCK, (filters + BLOCK - 1) // BLOCK
     sums = record.workspace + seat * record.workspace_bytes
-    strip = sums + RESULTS
+    column_bytes = CELLS * 2 * blocks * TILE_BYTES
+    weights = sums + RESULTS
+    strip = weights + COLUMNS * column_bytes
     # Between rows a little is left free: at powers of 2 they would push one another out.
     step = 2 * BLOCK * blocks + GAP
     line = width + 2 * AROUND
@@ -67,7 +70,6 @@ def amx(arguments: Any) -> None:
     # Whoever else multiplies on this thread finds its own shapes again.
     amx_simd.save_shapes(before)
     set_whole_shapes(shapes)
-    weights_step = CELLS * 2 * blocks * TILE_BYTES
     while True:
         chunk = next_chunk(record, seat, record.chunks)
         if chunk < 0:
@@ -106,28 +108,32 @@ def amx(arguments: Any) -> None:
             filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
         ):
             valid = min(BLOCK, filters - BLOCK * block)
-            weights = record.weights + COLUMNS * block * weights_step
+            lines = COLUMNS * column_bytes // ROW
+            amx_simd.spread_halves(record.weights + 4 * lines * block, 4, lines, weights, ROW)
             for start in range(0, positions, POSITIONS_AT_ONCE):
                 count = min(POSITIONS_AT_ONCE, positions - start)
+                amx_simd.wake(sums)
                 for column in range(COLUMNS):
-                    amx_simd.multiply_tiles(
+                    amx_simd.multiply_halves(
                         count,
                         strip + start * step,
                         step,
                         offsets,
                         CELLS,
                         2 * blocks,
-                        weights + column * weights_step,
+                        weights + column * column_bytes,
                         sums + column * ROW,
                     )
-                row, x = start // line, start % line
-                for index in range(count):
-                    if x < width:
+                row, x, index = start // line, start % line, 0
+                while index < count:
+                    # To the end of a row; the two cells behind it are its border.
+                    run = min(width - x, count - index)
+                    if run > 0:
                         pixel = (image * height + first + row) * width + x
-                        finish_gradient(record, pixel, block, valid, sums + FLOATS * index, term)
-                    x += 1
-                    if x == line:
-                        x, row = 0, row + 1
+                        own = sums + FLOATS * index
+                        finish_gradients(record, pixel, run, block, valid, own, term)
+                    index += line - x
+                    x, row = 0, row + 1
     amx_simd.set_shapes(before)
 
 
@@ -166,7 +172,7 @@ def map_tiles(arguments: Any) -> None:
             for block in range((filters + BLOCK - 1) // BLOCK):
                 valid = min(BLOCK, filters - BLOCK * block)
                 for column in range((valid + LANES - 1) // LANES):
-                    amx_simd.multiply_tiles(
+                    amx_simd.multiply_halves(
                         count,
                         strip,
                         step,

@@ -1,4 +1,4 @@
-"""Instructions of the CPUs that multiply matrices in bfloat16 (Intel's AMX); see `amx`.
+"""Instructions of the CPUs that multiply matrices in bfloat16 and in 8-bit integers (Intel's AMX).
 
 Eight registers hold a tile each: 16 rows of 64 bytes. Where the CPU has none, nobody calls these,
 and they are compiled to nothing.
@@ -19,7 +19,10 @@ from . import llvm
 from .llvm import ADDRESS, F32, I8, I16, I64
 from .products_simd import to_half
 
-THERE = "amx-bf16" in cpu_features()
+HALVES, OCTETS = "tdpbf16ps", "tdpbssd"
+"""Sums of products of bfloat16, in float32, and of signed 8-bit integers, in 32-bit ones."""
+
+THERE = {HALVES: "amx-bf16" in cpu_features(), OCTETS: "amx-int8" in cpu_features()}
 
 AHEAD = 4
 """Tiles of weights that are asked for before they are needed."""
@@ -46,7 +49,7 @@ def _with_shapes(name: str) -> Any:
     @intrinsic
     def run(typing: Any, shapes: Any) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            if THERE:
+            if THERE[HALVES]:
                 _call(builder, name, llvm.pointer(builder, arguments[0], I8))
             return context.get_dummy_value()
 
@@ -59,8 +62,8 @@ save_shapes, set_shapes = _with_shapes("sttilecfg"), _with_shapes("ldtilecfg")
 """Writes the shapes that the thread's registers have; gives them such shapes."""
 
 
-def _multiply_tiles(tiles: int) -> Any:
-    """The function below, for so many tiles of rows."""
+def _multiply_tiles(tiles: int, products: str) -> Any:
+    """The functions below, for so many tiles of rows."""
 
     @intrinsic
     def multiply(
@@ -74,8 +77,8 @@ def _multiply_tiles(tiles: int) -> Any:
         sums: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            if THERE:
-                _multiply(builder, tiles, *arguments)
+            if THERE[products]:
+                _multiply(builder, tiles, products, *arguments)
             return context.get_dummy_value()
 
         return types.void(*[ADDRESS] * 7), emit
@@ -83,11 +86,12 @@ def _multiply_tiles(tiles: int) -> Any:
     return multiply
 
 
-_multiply_1, _multiply_2, _multiply_4, _multiply_6 = map(_multiply_tiles, (1, 2, 4, 6))
+_halves_1, _halves_2, _halves_4, _halves_6 = (_multiply_tiles(n, HALVES) for n in (1, 2, 4, 6))
+_octets_1, _octets_2, _octets_4, _octets_6 = (_multiply_tiles(n, OCTETS) for n in (1, 2, 4, 6))
 
 
 @njit
-def multiply_tiles(
+def multiply_halves(
     rows: int,
     left: int,
     row_step: int,
@@ -108,18 +112,53 @@ def multiply_tiles(
         sums: float32 [96, 64], of which 16 columns are written.
     """
     if rows > 4 * LANES:
-        _multiply_6(left, row_step, offsets, count, pieces, right, sums)
+        _halves_6(left, row_step, offsets, count, pieces, right, sums)
     elif rows > 2 * LANES:
-        _multiply_4(left, row_step, offsets, count, pieces, right, sums)
+        _halves_4(left, row_step, offsets, count, pieces, right, sums)
     elif rows > LANES:
-        _multiply_2(left, row_step, offsets, count, pieces, right, sums)
+        _halves_2(left, row_step, offsets, count, pieces, right, sums)
     else:
-        _multiply_1(left, row_step, offsets, count, pieces, right, sums)
+        _halves_1(left, row_step, offsets, count, pieces, right, sums)
+
+
+@njit
+def multiply_octets(
+    rows: int,
+    left: int,
+    row_step: int,
+    offsets: int,
+    count: int,
+    pieces: int,
+    right: int,
+    sums: int,
+) -> None:
+    """The same of int8: pieces of 64, right [pieces, count, 16, 16, 4], sums int32."""
+    if rows > 4 * LANES:
+        _octets_6(left, row_step, offsets, count, pieces, right, sums)
+    elif rows > 2 * LANES:
+        _octets_4(left, row_step, offsets, count, pieces, right, sums)
+    elif rows > LANES:
+        _octets_2(left, row_step, offsets, count, pieces, right, sums)
+    else:
+        _octets_1(left, row_step, offsets, count, pieces, right, sums)
+
+
+@intrinsic
+def wake(typing: Any, sums: Any) -> Any:
+    """Writes a tile over the sums, which are yet to be written: see `_multiply`."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if THERE[HALVES]:
+            _store(builder, RIGHT, arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(ADDRESS), emit
 
 
 def _multiply(
     builder: Any,
     tiles: int,
+    products: str,
     left: Any,
     row_step: Any,
     offsets: Any,
@@ -133,8 +172,12 @@ def _multiply(
     tile_step = builder.mul(row_step, ir.Constant(I64, LANES))
     dense = ir.Constant(I64, ROW)
     place = cgutils.alloca_once_value(builder, right)
+    several = builder.icmp_signed(">", count, ir.Constant(I64, 1))
     # The same piece of all cells after one another: they see nearly the same rows.
     with cgutils.for_range(builder, pieces) as outer:
+        # Whatever stores tiles falls asleep after half a microsecond, and takes 0.3 to wake up.
+        with builder.if_then(several):
+            _store(builder, RIGHT, sums)
         piece = builder.add(left, _times(builder, outer.index, ROW))
         with cgutils.for_range(builder, count) as inner:
             at = builder.add(offsets, _times(builder, inner.index, 8))
@@ -147,13 +190,17 @@ def _multiply(
             for register in range(tiles):
                 pointer = llvm.pointer(builder, rows, I8)
                 _call(builder, "tileloadd64", _register(LEFT), pointer, row_step)
-                _call(builder, "tdpbf16ps", *map(_register, (register, LEFT, RIGHT)))
+                _call(builder, products, *map(_register, (register, LEFT, RIGHT)))
                 rows = builder.add(rows, tile_step)
             builder.store(llvm.offset(builder, columns, TILE_BYTES), place)
     for register in range(tiles):
-        address = llvm.offset(builder, sums, LANES * FLOATS * register)
-        pointer = llvm.pointer(builder, address, I8)
-        _call(builder, "tilestored64", _register(register), pointer, ir.Constant(I64, FLOATS))
+        _store(builder, register, llvm.offset(builder, sums, LANES * FLOATS * register))
+
+
+def _store(builder: Any, register: int, sums: Any) -> None:
+    """Writes a tile as 16 columns of 64."""
+    step = ir.Constant(I64, FLOATS)
+    _call(builder, "tilestored64", _register(register), llvm.pointer(builder, sums, I8), step)
 
 
 def _prefetch(builder: Any, address: Any) -> None:
@@ -189,3 +236,41 @@ def scale_to_half(typing: Any, values: Any, word: Any, scale: Any, halves: Any) 
         return context.get_dummy_value()
 
     return types.void(ADDRESS, types.int64, ADDRESS, ADDRESS), emit
+
+
+def _spread(kind: Any, sign: int, one: int) -> Any:
+    """The functions below, for numbers of which one bit is the sign."""
+    count, lanes = ROW // (kind.width // 8), llvm.vector(kind, ROW // (kind.width // 8))
+    word_kind = ir.IntType(count)
+
+    @intrinsic
+    def spread(typing: Any, words: Any, word_step: Any, count: Any, numbers: Any, step: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            words, word_step, count, numbers, step = arguments
+            with cgutils.for_range(builder, count) as each:
+                place = builder.add(words, builder.mul(each.index, word_step))
+                word = llvm.load(builder, place, word_kind)
+                bits = builder.bitcast(word, llvm.vector(llvm.I1, lanes.count))
+                signs = builder.and_(
+                    builder.sext(bits, lanes), llvm.constant(kind, sign, lanes.count)
+                )
+                signed = builder.or_(signs, llvm.constant(kind, one, lanes.count))
+                far = builder.mul(each.index, step)
+                llvm.store(builder, signed, builder.add(numbers, far))
+            return context.get_dummy_value()
+
+        return types.void(*[ADDRESS] * 5), emit
+
+    return spread
+
+
+spread_octets = _spread(I8, -1, 1)
+"""The 64 bits of each word as 64 bytes: -1 where a bit is set, else +1.
+
+Args:
+    words: `word_step` bytes from one to the next.
+    numbers: `step` bytes from one word's to the next one's.
+"""
+
+spread_halves = _spread(I16, -(2**15), 0x3F80)
+"""The 32 bits of each word as 32 bfloat16, in the same way."""

@@ -81,3 +81,20 @@ def narrow(builder: Any, value: Any) -> Any:
     odd = builder.and_(builder.lshr(bits, sixteen), constant(I32, 1, lanes))
     rounded = builder.add(bits, builder.add(odd, constant(I32, 0x7FFF, lanes)))
     return builder.trunc(builder.lshr(rounded, sixteen), vector(I16, lanes))
+
+
+def dot(builder: Any, sums: Any, base: Any, products: bool) -> Any:
+    """base + sums, of products; or, of differing bits, base - 2 sums: each counts -1 for +1.
+
+    Args:
+        sums, base: int32 [64].
+    """
+    if products:
+        return builder.add(base, sums)
+    return builder.sub(base, builder.shl(sums, constant(I32, 1)))
+
+
+def magnitude(builder: Any, value: Any) -> Any:
+    """Of 64 floats."""
+    bits = builder.bitcast(value, vector(I32))
+    return builder.bitcast(builder.and_(bits, constant(I32, 0x7FFFFFFF)), vector(F32))

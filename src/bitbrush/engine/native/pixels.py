@@ -70,18 +70,18 @@ def load_bytes(source: int, block: int, valid: int) -> int:
 
 
 @njit
-def _first(count: int) -> int:
+def first_bits(count: int) -> int:
     """A word whose first `count` bits (1 … 64) are set."""
     return -1 if count == BLOCK else (1 << count) - 1
 
 
 @njit
-def _keep_factor(
+def keep_factor(
     mode: int, values: int, valid: int, bits: int, bytes_: int, width: float, table: int
 ) -> None:
     """Keeps what the gradient of 64 activations (or the valid ones of them) is multiplied by."""
     if mode == BITS:
-        simd.store_word(bits, simd.within(values, width) & _first(valid))
+        simd.store_word(bits, simd.within(values, width) & first_bits(valid))
     elif mode == BYTES and table == 0:
         if valid == BLOCK:
             simd.tent(values, np.float32(1) / np.float32(width), bytes_)
@@ -129,7 +129,7 @@ def pack(arguments: Any) -> None:
                         source = scratch
                     place = target + 8 * (column * blocks + block)
                     if levels == 0:
-                        simd.store_word(place, simd.signs(source) & _first(valid))
+                        simd.store_word(place, simd.signs(source) & first_bits(valid))
                     else:
                         for plane in range(planes):
                             for index in range(valid):
@@ -138,14 +138,14 @@ def pack(arguments: Any) -> None:
                                 level = int(np.rint(value * levels))
                                 bit = np.float32((level >> plane) & 1) - np.float32(0.5)
                                 simd.store_float(shifted + 4 * index, bit)
-                            word = simd.signs(shifted) & _first(valid)
+                            word = simd.signs(shifted) & first_bits(valid)
                             simd.store_word(place + plane * plane_bytes, word)
                     if gain != 1:
                         for index in range(valid):
                             value = simd.load_float(source + 4 * index)
                             simd.store_float(shifted + 4 * index, gain * value + shift)
                         source = shifted
-                    _keep_factor(
+                    keep_factor(
                         mode,
                         source,
                         valid,
@@ -181,10 +181,15 @@ def _tile_addresses(
 
 
 @njit
-def _differing(
+def differing(
     record: Any, block: int, pixel: int, last: int, sums: int, plane_sums: int, windows: int
 ) -> None:
-    """Differing bits of four pixels (fewer at the end) and 64 filters, over all bit planes."""
+    """Differing bits of four pixels (fewer at the end) and 64 filters, over all bit planes.
+
+    Args:
+        sums, plane_sums: SUMS bytes.
+        windows: STARTS bytes.
+    """
     _tile_addresses(
         pixel,
         record.width,
@@ -223,7 +228,7 @@ def _differing(
 
 
 @njit
-def _border_base(record: Any, block: int, pixel: int, base: int) -> None:
+def border_base(record: Any, block: int, pixel: int, base: int) -> None:
     """Writes the base of a pixel whose window reaches beyond the picture, where cells count as 0.
 
     Their unset bits have counted as -1, which has taken the filters' own sum away.
@@ -260,83 +265,17 @@ def convolve(arguments: Any) -> None:
         scale, offset = record.scale + FLOATS * block, record.offset + FLOATS * block
         last = min(tiles * (part + 1) // parts * TILE, record.pixels)
         for first in range(tiles * part // parts * TILE, last, TILE):
-            _differing(record, block, first, last, sums, plane_sums, windows)
+            differing(record, block, first, last, sums, plane_sums, windows)
             for pixel in range(first, min(first + TILE, last)):
                 own = sums + (pixel - first) * FLOATS
                 if record.border != 0:
-                    _border_base(record, block, pixel, own_base)
+                    border_base(record, block, pixel, own_base)
                 result = record.result + 4 * (pixel * channels + BLOCK * block)
                 if valid == BLOCK:
                     simd.rescale(own, base, scale, offset, result)
                 else:
                     simd.rescale(own, base, scale, offset, scratch)
                     store_block(scratch, result, valid)
-
-
-def add_residual(arguments: Any) -> None:
-    """before + scale relu(base - 2 differing bits) + offset, and the signs of that.
-
-    Also kept: where the relu lets through (one bit), and the factors of the gradient for the next
-    layer's signs. Without a next layer (`next_packed` 0) neither signs nor factors are written.
-    """
-    record = carray(arguments, 1)[0]
-    seat = take_seat(record)
-    sums, plane_sums = simd.stack(SUMS), simd.stack(SUMS)
-    windows = simd.stack(STARTS)
-    old, new = simd.stack(FLOATS), simd.stack(FLOATS)
-    parts, channels = record.parts, record.channels
-    height, width = record.height, record.width
-    blocks = (channels + BLOCK - 1) // BLOCK
-    window = np.float32(record.window_real)
-    tiles = (record.pixels + TILE - 1) // TILE
-    while True:
-        chunk = next_chunk(record, seat, record.chunks)
-        if chunk < 0:
-            break
-        part, block = chunk // blocks, chunk % blocks
-        valid = min(BLOCK, channels - BLOCK * block)
-        base = record.base + FLOATS * block
-        scale, offset = record.scale + FLOATS * block, record.offset + FLOATS * block
-        last = min(tiles * (part + 1) // parts * TILE, record.pixels)
-        for first in range(tiles * part // parts * TILE, last, TILE):
-            _differing(record, block, first, last, sums, plane_sums, windows)
-            column, row = first % width, first // width
-            image, row = row // height, row % height
-            for pixel in range(first, min(first + TILE, last)):
-                place = pixel * channels + BLOCK * block
-                before, after = record.before + 4 * place, record.result + 4 * place
-                result = after if valid == BLOCK else new
-                if record.before == 0:
-                    simd.clear(old)
-                    before = old
-                elif valid < BLOCK:
-                    load_block(before, old, valid)
-                    before = old
-                own = sums + (pixel - first) * FLOATS
-                passed = simd.add_rectified(own, base, scale, offset, before, result)
-                if record.passed != 0:
-                    word = record.passed + 8 * (pixel * blocks + block)
-                    simd.store_word(word, passed & _first(valid))
-                if valid < BLOCK:
-                    store_block(new, after, valid)
-                if record.next_packed != 0:
-                    target = record.next_packed + image * record.next_image_bytes
-                    target += row * record.next_row_bytes + 8 * (column * blocks + block)
-                    simd.store_word(target, simd.signs(result) & _first(valid))
-                    _keep_factor(
-                        record.factor_mode,
-                        result,
-                        valid,
-                        record.factors + 8 * (pixel * blocks + block),
-                        record.factors + place,
-                        window,
-                        record.table,
-                    )
-                column += 1
-                if column == width:
-                    column, row = 0, row + 1
-                    if row == height:
-                        row, image = 0, image + 1
 
 
 def pass_gradient(arguments: Any) -> None:
@@ -401,36 +340,6 @@ def pass_gradient(arguments: Any) -> None:
 
 
 @njit
-def finish_gradient(record: Any, pixel: int, block: int, valid: int, own: int, term: int) -> None:
-    """result = running + factors own + tap, of 64 channels of a pixel.
-
-    Args:
-        record: of the kernel; running and tap may be absent (0).
-        valid: channels of the block, the last of which may be missing.
-        own: float32 [64], overwritten.
-        term: room for as many.
-    """
-    filters, mode = record.filters, record.factor_mode
-    place = pixel * filters + BLOCK * block
-    if mode == BITS:
-        words = pixel * ((filters + BLOCK - 1) // BLOCK) + block
-        simd.keep(own, simd.load_word(record.factors + 8 * words))
-    elif mode == BYTES:
-        unit, zero = np.float32(record.unit_real), np.float32(record.zero_real)
-        simd.multiply_bytes(own, load_bytes(record.factors + place, term, valid), unit, zero)
-    elif mode == REALS:
-        load_block(record.factors + 4 * place, term, valid)
-        simd.multiply(own, term)
-    if record.running != 0:
-        load_block(record.running + 4 * place, term, valid)
-        simd.add(own, term)
-    if record.tap != 0:
-        load_block(record.tap + 4 * place, term, valid)
-        simd.add(own, term)
-    store_block(own, record.result + 4 * place, valid)
-
-
-@njit
 def _mixed(value: int) -> int:
     """A hash of a 32-bit integer (Wellons' lowbias32), which spreads every bit over all."""
     value = (value ^ (value >> 16)) * 0x7FEB352D & 0xFFFFFFFF
@@ -474,7 +383,7 @@ def round_planes(arguments: Any) -> None:
                         for index in range(valid):
                             bit = (simd.load_int(scratch + 4 * index) >> plane) & 1
                             simd.store_float(bits + 4 * index, np.float32(bit) - np.float32(0.5))
-                        word = simd.signs(bits) & _first(valid)
+                        word = simd.signs(bits) & first_bits(valid)
                         simd.store_word(place + plane * record.plane_bytes, word)
 
 

@@ -34,17 +34,6 @@ def _word_of(builder: Any, conditions: Any) -> Any:
     return builder.bitcast(conditions, I64)
 
 
-def _dot(builder: Any, sums: Any, base: Any) -> Any:
-    """base - 2 sums: what is left of all products when the differing ones count -1 for +1."""
-    twice = builder.shl(llvm.load(builder, sums, llvm.vector(I32)), llvm.constant(I32, 1))
-    return builder.sub(llvm.load(builder, base, llvm.vector(I32)), twice)
-
-
-def _magnitude(builder: Any, value: Any) -> Any:
-    bits = builder.bitcast(value, llvm.vector(I32))
-    return builder.bitcast(builder.and_(bits, llvm.constant(I32, 0x7FFFFFFF)), llvm.vector(F32))
-
-
 @intrinsic
 def raise_count(typing: Any, counter: Any) -> Any:
     """The count at an address (int64), which is raised by one for whoever comes next."""
@@ -127,7 +116,7 @@ def within(typing: Any, values: Any, width: Any) -> Any:
     """The word whose bits are set where 64 floats have a magnitude of at most the width."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = _magnitude(builder, llvm.load(builder, arguments[0], llvm.vector(F32)))
+        value = llvm.magnitude(builder, llvm.load(builder, arguments[0], llvm.vector(F32)))
         return _word_of(
             builder, builder.fcmp_ordered("<=", value, llvm.splat(builder, arguments[1]))
         )
@@ -135,49 +124,26 @@ def within(typing: Any, values: Any, width: Any) -> Any:
     return types.int64(ADDRESS, types.float32), emit
 
 
-@intrinsic
-def add_rectified(
-    typing: Any, sums: Any, base: Any, scale: Any, offset: Any, before: Any, after: Any
-) -> Any:
-    """after = before + scale relu(base - 2 sums) + offset, for 64 channels.
+def _rescale(products: bool) -> Any:
+    @intrinsic
+    def rescale(typing: Any, sums: Any, base: Any, scale: Any, offset: Any, after: Any) -> Any:
+        """after = scale dot + offset, for 64 channels: int32 [64] to float32 [64]."""
 
-    Args:
-        sums: int32 [64], the differing bits.
-        base: int32 [64].
-        scale, offset, before, after: float32 [64].
-    Returns:
-        the word whose bits are set where the relu lets through.
-    """
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            sums, base, scale, offset, after = arguments
+            sums, base = (llvm.load(builder, place, llvm.vector(I32)) for place in (sums, base))
+            real = builder.sitofp(llvm.dot(builder, sums, base, products), llvm.vector(F32))
+            scaled = builder.fmul(real, llvm.load(builder, scale, llvm.vector(F32)))
+            shifted = builder.fadd(scaled, llvm.load(builder, offset, llvm.vector(F32)))
+            llvm.store(builder, shifted, after)
+            return context.get_dummy_value()
 
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, base, scale, offset, before, after = arguments
-        dot = _dot(builder, sums, base)
-        positive = builder.icmp_signed(">", dot, llvm.constant(I32, 0))
-        real = builder.sitofp(
-            builder.select(positive, dot, llvm.constant(I32, 0)), llvm.vector(F32)
-        )
-        scaled = builder.fmul(real, llvm.load(builder, scale, llvm.vector(F32)))
-        shifted = builder.fadd(scaled, llvm.load(builder, offset, llvm.vector(F32)))
-        total = builder.fadd(llvm.load(builder, before, llvm.vector(F32)), shifted)
-        llvm.store(builder, total, after)
-        return _word_of(builder, positive)
+        return types.void(*[ADDRESS] * 5), emit
 
-    return types.int64(*[ADDRESS] * 6), emit
+    return rescale
 
 
-@intrinsic
-def rescale(typing: Any, sums: Any, base: Any, scale: Any, offset: Any, after: Any) -> Any:
-    """after = scale (base - 2 sums) + offset, for 64 channels: int32 [64] to float32 [64]."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, base, scale, offset, after = arguments
-        real = builder.sitofp(_dot(builder, sums, base), llvm.vector(F32))
-        scaled = builder.fmul(real, llvm.load(builder, scale, llvm.vector(F32)))
-        shifted = builder.fadd(scaled, llvm.load(builder, offset, llvm.vector(F32)))
-        llvm.store(builder, shifted, after)
-        return context.get_dummy_value()
-
-    return types.void(*[ADDRESS] * 5), emit
+rescale, rescale_products = _rescale(False), _rescale(True)
 
 
 @intrinsic
@@ -311,7 +277,7 @@ def tent(typing: Any, values: Any, inverse: Any, levels: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, inverse, levels = arguments
-        value = _magnitude(builder, llvm.load(builder, values, llvm.vector(F32)))
+        value = llvm.magnitude(builder, llvm.load(builder, values, llvm.vector(F32)))
         far = builder.fmul(value, llvm.splat(builder, inverse))
         height = builder.fsub(llvm.constant(F32, 1.0), far)
         top = builder.fmul(height, llvm.constant(F32, 254.0))

@@ -24,7 +24,8 @@ from ..sizes import (
     VALUES,
 )
 from . import products_simd, simd, winograd_simd
-from .pixels import finish_gradient, load_block
+from .finishing import finish_gradients
+from .pixels import load_block
 from .sharing import next_chunk, take_seat
 
 UNIT = 1 / 4
@@ -95,7 +96,7 @@ def _finish(record: Any, tile: int, block: int, results: int, term: int) -> None
         y, x = top + corner // 2, left + corner % 2
         if y < height and x < width:
             pixel = (image * height + y) * width + x
-            finish_gradient(record, pixel, block, valid, results + corner * FLOATS, term)
+            finish_gradients(record, pixel, 1, block, valid, results + corner * FLOATS, term)
 
 
 @njit
