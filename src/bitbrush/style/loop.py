@@ -200,28 +200,38 @@ class ScalePainter:
     def _descend(
         self, closure: Callable[[], float], evaluations: list[dict[str, float]]
     ) -> dict[str, float]:
-        """Up to HOLD evaluations of L-BFGS, taken back where they led upwards.
+        """Up to HOLD evaluations of L-BFGS, taken back to the lowest of them.
 
         Returns the parts of the loss where it arrived.
 
         L-BFGS without a line search goes too far where the curvature changes. What it has learnt
-        is then forgotten, and it goes on from where it was with shorter steps for a while.
+        is then forgotten, and it goes on from where it was lowest with shorter steps for a while.
         """
         assert isinstance(self.optimizer, torch.optim.Optimizer)
-        before = [parameter.detach().clone() for parameter in self.canvas.parameters]
+        lowest, kept = math.inf, list[Tensor]()
+
+        def watched() -> float:
+            nonlocal lowest, kept
+            loss = closure()
+            if loss < lowest:
+                lowest, kept = loss, [each.detach().clone() for each in self.canvas.parameters]
+            return loss
+
         for group in self.optimizer.param_groups:
             group["lr"] = self.caution * _learning_rate(self.job)
             group["max_iter"] = group["max_eval"] = min(HOLD, self.scale.steps - self.done)
-        self.optimizer.step(closure)
-        if sum(evaluations[-1].values()) <= sum(evaluations[0].values()):
+        self.optimizer.step(watched)
+        losses = [sum(parts.values()) for parts in evaluations]
+        best = losses.index(min(losses))
+        if best == len(losses) - 1:
             self.caution = min(2 * self.caution, 1.0)
             return evaluations[-1]
         self.caution /= 4
         self.optimizer.state.clear()
         with torch.no_grad():
-            for parameter, old in zip(self.canvas.parameters, before, strict=True):
+            for parameter, old in zip(self.canvas.parameters, kept, strict=True):
                 parameter.copy_(old)
-        return evaluations[0]
+        return evaluations[best]
 
     def _loss_and_gradient(self) -> tuple[float, dict[str, float]]:
         settings = self.job.settings

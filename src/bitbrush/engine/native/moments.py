@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
+from llvmlite import ir
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from ..sizes import BLOCK, FLOATS, GAP, LANES, POSITIONS, TILE
-from . import centring, products_simd, simd
+from ..sizes import BLOCK, FLOATS, GAP, LANES, POSITIONS, ROW, TILE
+from . import centring, llvm, products_simd, simd
+from .llvm import ADDRESS, F32, I32, I64
 from .sharing import next_chunk, take_seat
 
 
@@ -79,8 +83,81 @@ def products_of_channels(arguments: Any) -> None:
         simd.copy(total, record.sums + 4 * room * part + FLOATS * column)
 
 
-BAND = LANES * FLOATS
-"""Bytes of the 64 columns of a band."""
+SQUARE = LANES * ROW
+"""Bytes of 16 x 16 floats."""
+
+
+@intrinsic
+def _average(
+    typing: Any,
+    products: Any,
+    step: Any,
+    parts: Any,
+    share: Any,
+    own: Any,
+    others: Any,
+    result: Any,
+) -> Any:
+    """result = share (sum of the parts' products) - own others, for 16 floats."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        products, step, parts, share, own, others, result = arguments
+        share, own = (llvm.splat(builder, value, LANES) for value in (share, own))
+        total = cgutils.alloca_once_value(builder, llvm.constant(F32, 0.0, LANES))
+        with cgutils.for_range(builder, parts) as part:
+            place = builder.add(products, builder.mul(part.index, step))
+            product = builder.fmul(llvm.load(builder, place, llvm.row(F32)), share)
+            builder.store(builder.fadd(builder.load(total), product), total)
+        less = builder.fmul(llvm.load(builder, others, llvm.row(F32)), own)
+        llvm.store(builder, builder.fsub(builder.load(total), less), result)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 3, *[types.float32] * 2, *[ADDRESS] * 2), emit
+
+
+@intrinsic
+def _store_both(typing: Any, square: Any, upper: Any, lower: Any, step: Any) -> Any:
+    """Writes 16 x 16 floats where they belong, and turned over where that belongs.
+
+    Args:
+        upper, lower: `step` bytes from one row to the next.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        square, upper, lower, step = arguments
+        rows = [
+            llvm.load(builder, llvm.offset(builder, square, ROW * index), llvm.row(F32))
+            for index in range(LANES)
+        ]
+
+        def store(start: Any) -> None:
+            for index, row in enumerate(rows):
+                far = builder.mul(step, ir.Constant(I64, index))
+                llvm.store(builder, row, builder.add(start, far))
+
+        store(upper)
+        # Squares of half the side change places, then those within each of them.
+        half = LANES // 2
+        while half:
+            for index in range(LANES):
+                if not index & half:
+                    pair = rows[index], rows[index + half]
+                    rows[index], rows[index + half] = (
+                        builder.shuffle_vector(*pair, ir.Constant(llvm.row(I32), order))
+                        for order in _exchanged(half)
+                    )
+            half //= 2
+        store(lower)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 4), emit
+
+
+def _exchanged(half: int) -> tuple[list[int], list[int]]:
+    """Which of two rows' values, counted on, become the first row and the second."""
+    first = [lane + LANES - half if lane & half else lane for lane in range(LANES)]
+    second = [lane + LANES if lane & half else lane + half for lane in range(LANES)]
+    return first, second
 
 
 def finish_moments(arguments: Any) -> None:
@@ -88,8 +165,9 @@ def finish_moments(arguments: Any) -> None:
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
     channels, room, parts = record.channels, record.room, record.parts
+    matrix, sums, products = record.matrix, record.sums, record.products
     share = np.float32(record.share_real)
-    band_rows, apart = simd.stack(BAND), simd.stack(FLOATS)
+    square, own, others = simd.stack(SQUARE), simd.stack(ROW), simd.stack(ROW)
     while True:
         chunk = next_chunk(record, seat, record.chunks)
         if chunk < 0:
@@ -97,38 +175,36 @@ def finish_moments(arguments: Any) -> None:
         for band in range(
             record.bands * chunk // record.chunks, record.bands * (chunk + 1) // record.chunks
         ):
-            rows = range(LANES * band, min(LANES * (band + 1), channels))
-            for block in range(LANES * band // BLOCK, room // BLOCK):
-                valid = min(BLOCK, channels - BLOCK * block)
-                simd.clear(apart)
+            first = LANES * band
+            rows = min(LANES, channels - first)
+            for row in range(rows):
+                total = np.float32(0)
                 for part in range(parts):
-                    sums = record.sums + 4 * room * part + FLOATS * block
-                    simd.multiply_add(apart, sums, share)
-                for row in rows:
-                    total = band_rows + FLOATS * (row - LANES * band)
-                    own = np.float32(0)
-                    for part in range(parts):
-                        own += simd.load_float(record.sums + 4 * (room * part + row))
-                    own *= share
-                    simd.clear(total)
-                    for part in range(parts):
-                        line = record.products + 4 * room * (room * part + row)
-                        simd.multiply_add(total, line + FLOATS * block, share)
-                    simd.multiply_add(total, apart, -own)
-                    if block == row // BLOCK:
-                        simd.store_float(
-                            record.mean + 4 * row, simd.load_float(record.shift + 4 * row) + own
-                        )
-                    first = max(BLOCK * block, row)
-                    for column in range(first, BLOCK * block + valid):
-                        simd.store_float(
-                            record.matrix + 4 * (channels * row + column),
-                            simd.load_float(total + 4 * (column - BLOCK * block)),
-                        )
-                # What lies beyond the diagonal, along its own rows.
-                for column in range(BLOCK * block, BLOCK * block + valid):
-                    source = band_rows + 4 * (column - BLOCK * block)
-                    target = record.matrix + 4 * channels * column
-                    for row in range(LANES * band, min(rows.stop, column)):
-                        value = simd.load_float(source + FLOATS * (row - LANES * band))
-                        simd.store_float(target + 4 * row, value)
+                    total += simd.load_float(sums + 4 * (room * part + first + row))
+                total *= share
+                simd.store_float(own + 4 * row, total)
+                mean = simd.load_float(record.shift + 4 * (first + row)) + total
+                simd.store_float(record.mean + 4 * (first + row), mean)
+            for left in range(first, channels, LANES):
+                _average(sums + 4 * left, 4 * room, parts, share, np.float32(0), square, others)
+                for row in range(rows):
+                    _average(
+                        products + 4 * (room * (first + row) + left),
+                        4 * room * room,
+                        parts,
+                        share,
+                        simd.load_float(own + 4 * row),
+                        others,
+                        square + ROW * row,
+                    )
+                upper = matrix + 4 * (channels * first + left)
+                lower = matrix + 4 * (channels * left + first)
+                columns = min(LANES, channels - left)
+                if left > first and rows == columns == LANES:
+                    _store_both(square, upper, lower, 4 * channels)
+                    continue
+                for row in range(rows):
+                    for column in range(row if left == first else 0, columns):
+                        value = simd.load_float(square + ROW * row + 4 * column)
+                        simd.store_float(upper + 4 * (channels * row + column), value)
+                        simd.store_float(lower + 4 * (channels * column + row), value)
