@@ -26,6 +26,7 @@ FEATURES = (
     "avx512vnni",
     "avx512bf16",
     "amx-bf16",
+    "amx-int8",
     "neon",
     "sve",
     "bf16",
@@ -39,8 +40,8 @@ REGISTERS = {
 }
 """How vector registers of each width are written, on x86 and on ARM."""
 
-COUNTING = ("vpopcntd", "vpopcntq", "vpopcntb", "vpshufb", "pshufb", "popcnt", "cnt")
-"""Instructions that bits are counted with, the fastest first."""
+COUNTING = ("tdpbssd", "vpopcntd", "vpopcntq", "vpopcntb", "vpshufb", "pshufb", "popcnt", "cnt")
+"""Instructions that bits are counted with, or signs multiplied, the fastest first."""
 
 
 @app.command()
