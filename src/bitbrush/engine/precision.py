@@ -62,8 +62,8 @@ def has_tiles() -> bool:
 
 @cache
 def has_sign_tiles() -> bool:
-    """Whether this process may multiply matrices of 8-bit integers (AMX)."""
-    return "amx-int8" in cpu_features() and _tiles_are_allowed()
+    """Whether this process may multiply matrices of 8-bit integers, too."""
+    return "amx-int8" in cpu_features() and has_tiles()
 
 
 def _tiles_are_allowed() -> bool:

@@ -240,8 +240,8 @@ def scale_to_half(typing: Any, values: Any, word: Any, scale: Any, halves: Any) 
 
 def _spread(kind: Any, sign: int, one: int) -> Any:
     """The functions below, for numbers of which one bit is the sign."""
-    count, lanes = ROW // (kind.width // 8), llvm.vector(kind, ROW // (kind.width // 8))
-    word_kind = ir.IntType(count)
+    lanes = 8 * ROW // kind.width
+    numbers_kind, word_kind = llvm.vector(kind, lanes), ir.IntType(lanes)
 
     @intrinsic
     def spread(typing: Any, words: Any, word_step: Any, count: Any, numbers: Any, step: Any) -> Any:
@@ -250,11 +250,10 @@ def _spread(kind: Any, sign: int, one: int) -> Any:
             with cgutils.for_range(builder, count) as each:
                 place = builder.add(words, builder.mul(each.index, word_step))
                 word = llvm.load(builder, place, word_kind)
-                bits = builder.bitcast(word, llvm.vector(llvm.I1, lanes.count))
-                signs = builder.and_(
-                    builder.sext(bits, lanes), llvm.constant(kind, sign, lanes.count)
-                )
-                signed = builder.or_(signs, llvm.constant(kind, one, lanes.count))
+                bits = builder.bitcast(word, llvm.vector(llvm.I1, lanes))
+                ones = builder.sext(bits, numbers_kind)
+                signs = builder.and_(ones, llvm.constant(kind, sign, lanes))
+                signed = builder.or_(signs, llvm.constant(kind, one, lanes))
                 far = builder.mul(each.index, step)
                 llvm.store(builder, signed, builder.add(numbers, far))
             return context.get_dummy_value()

@@ -64,10 +64,7 @@ def _finish_sums(
 
 @njit
 def _less_terms(record: Any, base: int) -> None:
-    """Takes away from a base what sums have too much of: half of what they can be at most.
-
-    Where `differing` of `terms` bits differ, products add up to terms - 2 differing.
-    """
+    """Makes of a base for counted bits one for products, which add up to terms - 2 differing."""
     terms = record.kernel * record.kernel * record.blocks_in * BLOCK
     for index in range(BLOCK):
         simd.store_int(base + 4 * index, simd.load_int(base + 4 * index) - terms)
