@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .notes import notes
+
 SMALLEST = 2**17
 """Bytes of a tensor below which the C library's own memory does as well."""
 
@@ -37,9 +39,14 @@ class Arena:
     Attributes:
         lent: bytes that are.
         most: the most that were at a time; may be set.
+        lacking: whether there once was no room.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = ROOM) -> None:
+        """Args:
+        room: bytes of addresses that are set aside, where the machine has no less memory.
+        """
+        self._room = room
         self._lock = threading.RLock()
         self._block: Any = None
         self._free: list[tuple[int, int]] = []
@@ -47,6 +54,7 @@ class Arena:
         self._used = 0
         """Behind the highest byte that was ever lent."""
         self.lent = self.most = 0
+        self.lacking = False
 
     def take(self, size: int) -> Tensor | None:
         """uint8 [size], yet to be written; None where there is no room for it."""
@@ -60,6 +68,7 @@ class Arena:
                 if stop - start >= whole
             ]
             if not fitting:
+                self.lacking = True
                 return None
             _, index = min(fitting)
             start, stop = self._free[index]
@@ -104,7 +113,7 @@ class Arena:
             self._used = self._free[-1][0] if self._free else self._used
 
     def _open(self) -> None:
-        size = min(ROOM, _memory())
+        size = min(self._room, _memory())
         while self._block is None and size >= SMALLEST:
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 self._block = _mapped(size)
@@ -147,7 +156,11 @@ def empty(
     if strides is None:
         strides = tuple(math.prod(shape[index + 1 :]) for index in range(len(shape)))
     size = math.prod(shape) * dtype.itemsize
-    memory = arena.take(size) if size >= SMALLEST else None
+    taken = notes()
+    if taken is not None and size:
+        memory = taken.arena.take(size)
+    else:
+        memory = arena.take(size) if size >= SMALLEST else None
     if memory is None:
         return torch.empty_strided(shape, strides, dtype=dtype)
     # No view, which would keep what it is a view of.

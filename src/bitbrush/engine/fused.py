@@ -13,6 +13,7 @@ from ..layers import Padding, PoolKind, same_padding
 from .buffers import empty
 from .kernels import BLUR, BLUR_BACK, DEPTHWISE, STEM, STEM_BACK
 from .launch import CHUNKS, address, channels_last, empty_map, workspace
+from .notes import hold
 from .precision import Precision
 from .products import Matrix
 from .sizes import (
@@ -108,6 +109,7 @@ class _Tables:
 
     def __init__(self, rows: Tensor, columns: Tensor) -> None:
         self.rows, self.columns = rows, columns
+        hold(rows, columns)
 
     def arguments(self) -> dict[str, int]:
         return {

@@ -15,6 +15,7 @@ from .building import build
 from .first_use import tell_of_compiling
 from .kernel_cache import is_kept, keep, keep_text, kept, kept_text
 from .machine_code import Built, load
+from .notes import Note, notes
 from .runtime import run_on_threads, seats_of
 from .sizes import LINE
 
@@ -56,10 +57,13 @@ class Kernel:
             values: for every field but those of `HEADER`.
         """
         function = self._function or self.compile()
-        counters = _counters(threads)()
+        counters = counters_of(threads)()
         arrivals = ctypes.addressof(counters)
         record = self._record(threads, seats_of(threads), arrivals, arrivals + LINE, **values)
         run_on_threads(function, ctypes.addressof(record), threads)
+        taken = notes()
+        if taken is not None:
+            taken.kernels.append(Note(function, record, threads))
 
     def compile(self) -> Any:
         """Compiles the kernel, or loads it from the cache; returns its C function."""
@@ -112,7 +116,7 @@ class Kernel:
 
 
 @cache
-def _counters(threads: int) -> Any:
+def counters_of(threads: int) -> Any:
     """The type of a count of arrivals and one for each thread, a cache line apart."""
     return ctypes.c_int64 * (LINE // 8 * (threads + 1))
 

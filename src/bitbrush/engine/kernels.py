@@ -102,6 +102,7 @@ FINISH = Kernel(
     "finish_moments",
     "chunks bands channels room parts sums products shift share_real mean matrix",
 )
+IN_TURN = Kernel(".turns", "in_turn", "count functions records entry team")
 
 KERNELS = (
     BLUR,
@@ -119,6 +120,7 @@ KERNELS = (
     WINOGRAD_FLOATS,
     PRODUCTS,
     FINISH,
+    IN_TURN,
     *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),
     *((CONVOLVE_TILES, RESIDUAL_TILES) if "amx-int8" in cpu_features() else ()),
 )

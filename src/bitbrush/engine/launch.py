@@ -20,6 +20,7 @@ from .kernels import (
     RESIDUAL_TILES,
     ROUND,
 )
+from .notes import hold, notes
 from .packing import Filters, PackedMap, blocks_of
 from .precision import has_sign_tiles
 from .sizes import (
@@ -82,17 +83,24 @@ class Workspace:
         return {"workspace": self.memory.data_ptr(), "workspace_bytes": self.size}
 
 
-_of_thread = threading.local()
-"""The workspace of each Python thread: its kernels run one after the other."""
+class _OfThread(threading.local):
+    """The workspace of each Python thread: its kernels run one after the other."""
+
+    workspace: Tensor | None = None
+
+
+_of_thread = _OfThread()
 
 
 def workspace(size: int) -> Workspace:
     """So many bytes for each thread."""
     size = -(-size // LINE) * LINE
     whole = torch.get_num_threads() * size
-    memory = getattr(_of_thread, "memory", None)
+    owner = notes() or _of_thread
+    memory = owner.workspace
     if memory is None or memory.numel() < whole:
-        memory = _of_thread.memory = torch.empty(whole, dtype=torch.uint8)
+        hold(memory)
+        memory = owner.workspace = torch.empty(whole, dtype=torch.uint8)
     return Workspace(memory, size)
 
 

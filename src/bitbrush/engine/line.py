@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..networks.handover import received
 from ..networks.taps import Network
+from . import program
 from .chain import Chain
 from .launch import channels_last
 from .modules import PackedStage
@@ -71,7 +72,14 @@ class LineNetwork(Network):
         if len(maps) < len(wanted):
             maps.add(last)
         order = [tap for tap in self.taps if tap in maps]
-        values = _Walk.apply(self.padded(image), self, order)  # type: ignore[no-untyped-call]
+        x = self.padded(image)
+
+        def walk(picture: Tensor) -> tuple[Tensor, ...]:
+            maps: tuple[Tensor, ...] = _Walk.apply(picture, self, order)  # type: ignore[no-untyped-call]
+            return maps
+
+        learning = torch.is_grad_enabled() and x.requires_grad
+        values = walk(x) if learning else program.run(self, tuple(order), x, walk)
         found = dict(zip(order, values, strict=True))
         found |= {tap: head(found[last]) for tap, head in self.heads.items() if tap in wanted}
         height, width = image.shape[-2:]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .arranging import arranged, as_they_were
+from .notes import hold
 from .sizes import BLOCK, LANES
 
 
@@ -144,6 +145,8 @@ class PackedMap:
             words = torch.full(size, -1, dtype=torch.int64)
             if channels % BLOCK:
                 words[..., -1] = (1 << channels % BLOCK) - 1
+        # Its border is written here and nowhere else.
+        hold(words)
         return cls(words, top, left, height, width, channels)
 
     @cached_property

@@ -1,0 +1,85 @@
+"""What kernels a Python thread runs, written down so that they can be run again.
+
+A record of arguments holds addresses. So while notes are taken, memory comes from a place of its
+own, and whatever else an address may point to is held.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .buffers import Arena
+
+
+@dataclass(frozen=True)
+class Note:
+    """A kernel that was run.
+
+    Attributes:
+        function: its C function.
+        record: its arguments.
+        threads: that it ran on.
+    """
+
+    function: Any
+    record: Any
+    threads: int
+
+
+class Notes:
+    """All kernels since notes are taken.
+
+    Attributes:
+        kernels: in the order in which they ran.
+        arena: lends the memory of maps; places that are given back are lent again, as there is
+            nobody else to write to them.
+        workspace: of the kernels.
+    """
+
+    def __init__(self, arena: Arena) -> None:
+        self.kernels: list[Note] = []
+        self.arena = arena
+        self.workspace: Any = None
+        self._held: list[object] = []
+
+    def hold(self, *what: object) -> None:
+        """Keeps what kernels look at alive for as long as the notes."""
+        self._held.extend(what)
+
+
+class _Taken(threading.local):
+    notes: Notes | None = None
+
+
+_taken = _Taken()
+
+
+def notes() -> Notes | None:
+    """Those that this Python thread takes, or None."""
+    return _taken.notes
+
+
+def hold(*what: object) -> None:
+    """Keeps what a kernel is given the address of, if notes are taken."""
+    if _taken.notes is not None:
+        _taken.notes.hold(*what)
+
+
+@contextmanager
+def taking(arena: Arena) -> Iterator[Notes]:
+    """Takes notes of what this Python thread runs.
+
+    Args:
+        arena: that nobody else borrows from.
+    """
+    assert _taken.notes is None
+    _taken.notes = own = Notes(arena)
+    try:
+        yield own
+    finally:
+        _taken.notes = None

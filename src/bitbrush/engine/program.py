@@ -1,0 +1,136 @@
+"""A forward pass that has been written down, and is run again without Python between its kernels.
+
+At 224 px Python takes nearly as long as the kernels do. So a pass that comes a second time at the
+same size is noted (`notes`), and from then on the picture is copied to where the notes expect it.
+Only passes without gradients, and only small ones: what is noted keeps its memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from .buffers import Arena
+from .kernel import counters_of
+from .kernels import IN_TURN
+from .notes import Notes, notes, taking
+from .runtime import openmp
+from .sizes import LINE
+
+ROOM = 2**25
+"""Bytes of memory that a program may keep."""
+
+PIXELS = 2**16
+"""Of a picture, at most; for larger ones Python's share is small."""
+
+PROGRAMS = 4
+"""Those that are kept for a network."""
+
+Walk = Callable[[Tensor], Sequence[Tensor]]
+
+
+class Program:
+    """The kernels of one pass.
+
+    Args:
+        walk: gives a picture's maps, by kernels alone.
+        image: like the pictures that will come.
+    Raises:
+        MemoryError: it needs more memory than `ROOM`.
+    """
+
+    def __init__(self, walk: Walk, image: Tensor) -> None:
+        self._running = threading.Lock()
+        self._picture = image.float().contiguous().clone()
+        with taking(Arena(ROOM)) as taken:
+            self._maps = list(walk(self._picture))
+        if taken.arena.lacking:
+            raise MemoryError
+        self._notes = taken
+        self._arguments = self._prepared(taken)
+
+    def _prepared(self, taken: Notes) -> dict[str, int]:
+        """The arguments of what runs them, whose memory is kept here."""
+        (team,) = {kernel.threads for kernel in taken.kernels}
+        count, size = len(taken.kernels), ctypes.sizeof(counters_of(team))
+        self._counters = (ctypes.c_char * (size * count))()
+        start = ctypes.addressof(self._counters)
+        for index, kernel in enumerate(taken.kernels):
+            kernel.record.arrivals = start + size * index
+            kernel.record.shares = start + size * index + LINE
+        words = ctypes.c_int64 * count
+        self._functions = words(*[_address(kernel.function) for kernel in taken.kernels])
+        self._records = words(*[ctypes.addressof(kernel.record) for kernel in taken.kernels])
+        return {
+            "count": count,
+            "functions": ctypes.addressof(self._functions),
+            "records": ctypes.addressof(self._records),
+            "entry": _address(openmp()),
+            "team": team,
+        }
+
+    def run(self, image: Tensor) -> list[Tensor] | None:
+        """The maps of a picture, or None while another Python thread is at it."""
+        if not self._running.acquire(blocking=False):
+            return None
+        try:
+            self._picture.copy_(image)
+            ctypes.memset(self._counters, 0, ctypes.sizeof(self._counters))
+            IN_TURN(1, **self._arguments)
+            return [map_.clone() for map_ in self._maps]
+        finally:
+            self._running.release()
+
+
+def _address(function: object) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+
+
+class _Programs:
+    """The programs of a network, the latest last; None for a pass that came once."""
+
+    def __init__(self) -> None:
+        self.found: OrderedDict[Hashable, Program | bool | None] = OrderedDict()
+        self.lock = threading.Lock()
+
+
+_of_networks: WeakKeyDictionary[nn.Module, _Programs] = WeakKeyDictionary()
+
+
+def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk) -> Sequence[Tensor]:
+    """The maps that a walk gives for a picture, by a program where there is one.
+
+    Args:
+        network: whose walk it is.
+        key: of what decides about it, beside the picture's shape and the threads.
+        walk: by kernels alone, without gradients.
+    """
+    threads = torch.get_num_threads()
+    small = image[:, 0].numel() <= PIXELS
+    if not small or threads == 1 or openmp() is None or notes() is not None:
+        return walk(image)
+    programs = _of_networks.setdefault(network, _Programs())
+    key = (key, tuple(image.shape), threads)
+    with programs.lock:
+        program = programs.found.get(key)
+        if program is None:
+            programs.found[key] = _made(walk, image) if key in programs.found else None
+            programs.found.move_to_end(key)
+            while len(programs.found) > PROGRAMS:
+                programs.found.popitem(last=False)
+    maps = program.run(image) if isinstance(program, Program) else None
+    return walk(image) if maps is None else maps
+
+
+def _made(walk: Walk, image: Tensor) -> Program | bool:
+    """A program, or False where it would be too large."""
+    try:
+        return Program(walk, image)
+    except MemoryError:
+        return False
