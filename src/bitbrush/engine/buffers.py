@@ -13,6 +13,7 @@ import contextlib
 import math
 import mmap
 import os
+import sys
 import threading
 import weakref
 from typing import Any
@@ -58,7 +59,7 @@ class Arena:
 
     def take(self, size: int) -> Tensor | None:
         """uint8 [size], yet to be written; None where there is no room for it."""
-        whole = -(-size // ALIGNED) * ALIGNED
+        whole = _whole(size)
         with self._lock:
             if self._block is None:
                 self._open()
@@ -71,17 +72,39 @@ class Arena:
                 self.lacking = True
                 return None
             _, index = min(fitting)
-            start, stop = self._free[index]
-            if stop - start == whole:
-                del self._free[index]
-            else:
-                self._free[index] = (start + whole, stop)
-            self._used = max(self._used, start + whole)
-            self.lent += whole
-            self.most = max(self.most, self.lent)
+            start = self._free[index][0]
+            return self._lend(index, start, size)
+
+    def take_at(self, start: int, size: int) -> Tensor | None:
+        """The same at a place where it once was; None while somebody has a part of that."""
+        with self._lock:
+            index = bisect.bisect_right(self._free, (start, sys.maxsize)) - 1
+            if index < 0 or self._free[index][1] < start + _whole(size):
+                return None
+            return self._lend(index, start, size)
+
+    def _lend(self, index: int, start: int, size: int) -> Tensor:
+        """A part of a free stretch."""
+        first, stop = self._free[index]
+        end = start + _whole(size)
+        left = [(first, start), (end, stop)]
+        self._free[index : index + 1] = [each for each in left if each[0] < each[1]]
+        self._used = max(self._used, end)
+        self.lent += end - start
+        self.most = max(self.most, self.lent)
         array = np.frombuffer(self._block, np.uint8, size, start)
-        weakref.finalize(array, self._return, start, start + whole).atexit = False
+        weakref.finalize(array, self._return, start, end).atexit = False
         return torch.from_numpy(array)
+
+    def place_of(self, tensor: Tensor) -> int:
+        """Where a tensor begins whose memory is lent from here."""
+        assert self.holds(tensor)
+        return tensor.data_ptr() - np.frombuffer(self._block, np.uint8, 1).ctypes.data
+
+    def seen(self, start: int, like: Tensor) -> Tensor:
+        """What lies at a place, as a contiguous tensor like another, which is not lent."""
+        array = np.frombuffer(self._block, np.uint8, like.numel() * like.element_size(), start)
+        return torch.from_numpy(array).view(like.dtype).view(like.shape)
 
     def _return(self, start: int, stop: int) -> None:
         with self._lock:
@@ -119,6 +142,11 @@ class Arena:
                 self._block = _mapped(size)
                 self._free = [(0, size)]
             size //= 2
+
+
+def _whole(size: int) -> int:
+    """Bytes that are lent for so many."""
+    return -(-size // ALIGNED) * ALIGNED
 
 
 def _memory() -> int:
@@ -163,5 +191,12 @@ def empty(
         memory = arena.take(size) if size >= SMALLEST else None
     if memory is None:
         return torch.empty_strided(shape, strides, dtype=dtype)
+    return as_tensor(memory, shape, dtype, strides)
+
+
+def as_tensor(
+    memory: Tensor, shape: tuple[int, ...], dtype: torch.dtype, strides: tuple[int, ...]
+) -> Tensor:
+    """Memory that was lent, as a tensor."""
     # No view, which would keep what it is a view of.
     return torch.empty(0, dtype=dtype).set_(memory.untyped_storage(), 0, shape, strides)

@@ -13,7 +13,7 @@ from ..layers import Padding, PoolKind, same_padding
 from .buffers import empty
 from .kernels import BLUR, BLUR_BACK, DEPTHWISE, STEM, STEM_BACK
 from .launch import CHUNKS, address, channels_last, empty_map, workspace
-from .notes import hold
+from .notes import hold, spoil
 from .precision import Precision
 from .products import Matrix
 from .sizes import (
@@ -102,6 +102,12 @@ def blur_windows(size: int, padding: Padding, replicate: bool, back: bool) -> Te
         nothing = (row[-1][0] if row else 0, 0)
         rows.append(row + [nothing] * ((SEEN if back else WINDOW) - len(row)))
     return torch.tensor(rows, dtype=torch.int32)
+
+
+def added(result: Tensor, onto: Tensor) -> Tensor:
+    """onto += result, by torch."""
+    spoil()
+    return onto.add_(result)
 
 
 class _Tables:
@@ -220,7 +226,7 @@ class PictureConv2d(StepModule):
             columns=columns,
             slots=slots,
         )
-        return result if onto is None else onto.add_(result)
+        return result if onto is None else added(result, onto)
 
     def _geometry(self, shape: torch.Size, result: torch.Size) -> dict[str, int]:
         height, width = shape[2:]
@@ -262,7 +268,7 @@ class DepthwiseConv2d(StepModule):
     def back(self, kept: Any, gradient: Tensor, onto: Tensor | None = None) -> Tensor:
         result = empty_map(kept)
         self._filter(gradient, result, self.nothing, kept[2:], True)
-        return result if onto is None else onto.add_(result)
+        return result if onto is None else added(result, onto)
 
     def _filter(
         self, values: Tensor, result: Tensor, bias: Tensor, size: tuple[int, int], back: bool

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 
 from ..networks.handover import received
 from ..networks.taps import Network
+from ..quantizers import current_image_estimator
 from . import program
 from .chain import Chain
 from .launch import channels_last
 from .modules import PackedStage
 from .profiling import FLOATS, STAGE, STAGE_BACK, seen_as
+from .round_trip import Walked, trip_of
 from .steps import Step
 
 
@@ -96,26 +98,21 @@ class _Walk(torch.autograd.Function):
         ctx: Any, x: Tensor, network: LineNetwork, wanted: Sequence[str]
     ) -> tuple[Tensor, ...]:
         learning = ctx.needs_input_grad[0]
-        found: dict[str, Tensor] = {}
-        ctx.walked = []
-        for part in network.parts:
-            own = [tap for tap in part.taps if tap in wanted]
-            following = len(found) + len(own) < len(wanted)
-            if isinstance(part.step, PackedStage):
-                chain, maps, kept = _run_stage(part, part.step, x, own, following, learning, found)
-                ctx.walked.append((part, chain, kept))
-                x = maps[max(maps)]
-            else:
-                with seen_as(FLOATS):
-                    x, kept = part.step.run(x, learning)
-                ctx.walked.append((part, None, kept))
-                if own:
-                    found[own[0]] = x
-            if not following:
-                break
+
+        def forth(picture: Tensor) -> tuple[tuple[Tensor, ...], Walked]:
+            return _forth(network, picture, wanted, learning)
+
+        key = (tuple(wanted), current_image_estimator())
+        ctx.trip = trip_of(network, key, x) if learning else None
+        if ctx.trip is None:
+            maps, ctx.walked = forth(x)
+        else:
+            maps, ctx.walked, ctx.ticket = ctx.trip.go(x, wanted, forth)
+            if ctx.ticket is None:
+                ctx.trip = None
         ctx.wanted = wanted
         ctx.set_materialize_grads(False)
-        return tuple(found[tap] for tap in wanted)
+        return maps
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
@@ -125,25 +122,59 @@ class _Walk(torch.autograd.Function):
             if gradient is not None
         }
         del gradients
-        running: Tensor | None = None
-        while ctx.walked:
-            part, chain, kept = ctx.walked.pop()
-            before = ctx.walked[-1][0].taps if ctx.walked else ()
-            own = {index: arrived.pop(tap) for index, tap in enumerate(part.taps) if tap in arrived}
-            # What followed has been written onto the gradient of this part's last map.
-            if running is not None:
-                own[max(len(part.taps) - 1, 0)] = running
-            if not own:
-                continue
-            onto = arrived.pop(before[-1], None) if before else None
-            if chain is None:
-                with seen_as(FLOATS):
-                    running = part.step.back(kept, own[0], onto)
-            else:
-                with seen_as(STAGE_BACK):
-                    running = chain.back(kept, own, True, onto)
-            del own, kept
-        return running, None, None
+        walked, ctx.walked = ctx.walked, []
+        if ctx.trip is None:
+            return _back(walked, arrived), None, None
+        result = ctx.trip.come_back(arrived, walked, _back)
+        ctx.trip = ctx.ticket = None
+        return result, None, None
+
+
+def _forth(
+    network: LineNetwork, x: Tensor, wanted: Sequence[str], learning: bool
+) -> tuple[tuple[Tensor, ...], Walked]:
+    """The maps of some taps, and what `_back` wants."""
+    found: dict[str, Tensor] = {}
+    walked: Walked = []
+    for part in network.parts:
+        own = [tap for tap in part.taps if tap in wanted]
+        following = len(found) + len(own) < len(wanted)
+        if isinstance(part.step, PackedStage):
+            chain, maps, kept = _run_stage(part, part.step, x, own, following, learning, found)
+            walked.append((part, chain, kept))
+            x = maps[max(maps)]
+        else:
+            with seen_as(FLOATS):
+                x, kept = part.step.run(x, learning)
+            walked.append((part, None, kept))
+            if own:
+                found[own[0]] = x
+        if not following:
+            break
+    return tuple(found[tap] for tap in wanted), walked
+
+
+def _back(walked: Walked, arrived: dict[str, Tensor]) -> Tensor | None:
+    """The gradient to the picture, from those to the maps of taps; both are used up."""
+    running: Tensor | None = None
+    while walked:
+        part, chain, kept = walked.pop()
+        before = walked[-1][0].taps if walked else ()
+        own = {index: arrived.pop(tap) for index, tap in enumerate(part.taps) if tap in arrived}
+        # What followed has been written onto the gradient of this part's last map.
+        if running is not None:
+            own[max(len(part.taps) - 1, 0)] = running
+        if not own:
+            continue
+        onto = arrived.pop(before[-1], None) if before else None
+        if chain is None:
+            with seen_as(FLOATS):
+                running = part.step.back(kept, own[0], onto)
+        else:
+            with seen_as(STAGE_BACK):
+                running = chain.back(kept, own, True, onto)
+        del own, kept
+    return running
 
 
 def _run_stage(

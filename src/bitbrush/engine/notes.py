@@ -39,13 +39,23 @@ class Notes:
         arena: lends the memory of maps; places that are given back are lent again, as there is
             nobody else to write to them.
         workspace: of the kernels.
+        spoiled: whether something was computed by no kernel, and so is not in them.
     """
 
     def __init__(self, arena: Arena) -> None:
+        """Args:
+        arena: that nobody else borrows from.
+        """
         self.kernels: list[Note] = []
         self.arena = arena
         self.workspace: Any = None
+        self.spoiled = False
         self._held: list[object] = []
+
+    @property
+    def usable(self) -> bool:
+        """Whether everything is in them, and all memory is the arena's."""
+        return not (self.spoiled or self.arena.lacking)
 
     def hold(self, *what: object) -> None:
         """Keeps what kernels look at alive for as long as the notes."""
@@ -70,16 +80,18 @@ def hold(*what: object) -> None:
         _taken.notes.hold(*what)
 
 
-@contextmanager
-def taking(arena: Arena) -> Iterator[Notes]:
-    """Takes notes of what this Python thread runs.
+def spoil() -> None:
+    """To be called where no kernel computes: notes that are taken will not do."""
+    if _taken.notes is not None:
+        _taken.notes.spoiled = True
 
-    Args:
-        arena: that nobody else borrows from.
-    """
+
+@contextmanager
+def taking(own: Notes) -> Iterator[None]:
+    """Notes what this Python thread runs."""
     assert _taken.notes is None
-    _taken.notes = own = Notes(arena)
+    _taken.notes = own
     try:
-        yield own
+        yield
     finally:
         _taken.notes = None

@@ -1,4 +1,4 @@
-"""A forward pass that has been written down, and is run again without Python between its kernels.
+"""A forward pass that has been noted, and is run again without Python between its kernels.
 
 At 224 px Python takes nearly as long as the kernels do. So a pass that comes a second time at the
 same size is noted (`notes`), and from then on the picture is copied to where the notes expect it.
@@ -7,7 +7,6 @@ Only passes without gradients, and only small ones: what is noted keeps its memo
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -17,11 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from .buffers import Arena
-from .kernel import counters_of
-from .kernels import IN_TURN
 from .notes import Notes, notes, taking
-from .runtime import openmp
-from .sizes import LINE
+from .tape import Tape, can_play
 
 ROOM = 2**25
 """Bytes of memory that a program may keep."""
@@ -48,32 +44,12 @@ class Program:
     def __init__(self, walk: Walk, image: Tensor) -> None:
         self._running = threading.Lock()
         self._picture = image.float().contiguous().clone()
-        with taking(Arena(ROOM)) as taken:
+        self._notes = Notes(Arena(ROOM))
+        with taking(self._notes):
             self._maps = list(walk(self._picture))
-        if taken.arena.lacking:
+        if not self._notes.usable:
             raise MemoryError
-        self._notes = taken
-        self._arguments = self._prepared(taken)
-
-    def _prepared(self, taken: Notes) -> dict[str, int]:
-        """The arguments of what runs them, whose memory is kept here."""
-        (team,) = {kernel.threads for kernel in taken.kernels}
-        count, size = len(taken.kernels), ctypes.sizeof(counters_of(team))
-        self._counters = (ctypes.c_char * (size * count))()
-        start = ctypes.addressof(self._counters)
-        for index, kernel in enumerate(taken.kernels):
-            kernel.record.arrivals = start + size * index
-            kernel.record.shares = start + size * index + LINE
-        words = ctypes.c_int64 * count
-        self._functions = words(*[_address(kernel.function) for kernel in taken.kernels])
-        self._records = words(*[ctypes.addressof(kernel.record) for kernel in taken.kernels])
-        return {
-            "count": count,
-            "functions": ctypes.addressof(self._functions),
-            "records": ctypes.addressof(self._records),
-            "entry": _address(openmp()),
-            "team": team,
-        }
+        self._tape = Tape(self._notes.kernels)
 
     def run(self, image: Tensor) -> list[Tensor] | None:
         """The maps of a picture, or None while another Python thread is at it."""
@@ -81,15 +57,10 @@ class Program:
             return None
         try:
             self._picture.copy_(image)
-            ctypes.memset(self._counters, 0, ctypes.sizeof(self._counters))
-            IN_TURN(1, **self._arguments)
+            self._tape.play()
             return [map_.clone() for map_ in self._maps]
         finally:
             self._running.release()
-
-
-def _address(function: object) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
 class _Programs:
@@ -113,7 +84,7 @@ def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk) -> Sequenc
     """
     threads = torch.get_num_threads()
     small = image[:, 0].numel() <= PIXELS
-    if not small or threads == 1 or openmp() is None or notes() is not None:
+    if not small or not can_play(threads) or notes() is not None:
         return walk(image)
     programs = _of_networks.setdefault(network, _Programs())
     key = (key, tuple(image.shape), threads)
