@@ -15,6 +15,7 @@ from torch import Tensor
 from bitbrush.engine import program
 from bitbrush.engine.freeze import freeze
 from bitbrush.engine.line import LineNetwork
+from bitbrush.engine.notes import plainly
 from bitbrush.engine.runtime import openmp
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.quicknet_v1 import QuickNetV1
@@ -128,3 +129,21 @@ def test_a_network_takes_its_programs_along() -> None:
     del frozen, made
     gc.collect()
     assert gone() is None
+
+
+def test_where_memory_is_counted_nothing_is_noted() -> None:
+    frozen, (image,) = network("quickbrush"), pictures(1)
+    with plainly():
+        results = [frozen(image, ["stem"])["stem"] for _ in range(3)]
+    assert frozen not in program._of_networks
+    assert torch.equal(results[0], results[2])
+
+
+def test_a_large_picture_ends_the_programs_of_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen, (image,) = network("quickbrush"), pictures(1)
+    for _ in range(2):
+        frozen(image, ["stem"])
+    assert kept(frozen)
+    monkeypatch.setattr(program, "PIXELS", 45 * 60)
+    frozen(torch.cat((image, image), 3), ["stem"])
+    assert frozen not in program._of_networks

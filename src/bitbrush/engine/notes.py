@@ -64,6 +64,7 @@ class Notes:
 
 class _Taken(threading.local):
     notes: Notes | None = None
+    plainly: bool = False
 
 
 _taken = _Taken()
@@ -72,6 +73,21 @@ _taken = _Taken()
 def notes() -> Notes | None:
     """Those that this Python thread takes, or None."""
     return _taken.notes
+
+
+def may_note() -> bool:
+    """Whether passes may be noted, and run from notes, by this Python thread."""
+    return _taken.notes is None and not _taken.plainly
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Here every pass takes its memory from where all do, so that it can be counted."""
+    before, _taken.plainly = _taken.plainly, True
+    try:
+        yield
+    finally:
+        _taken.plainly = before
 
 
 def hold(*what: object) -> None:

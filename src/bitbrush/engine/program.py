@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from .buffers import Arena
-from .notes import Notes, notes, taking
+from .notes import Notes, may_note, taking
 from .tape import Tape, can_play
 
-ROOM = 2**25
+ROOM = 2**24
 """Bytes of memory that a program may keep."""
 
 PIXELS = 2**16
 """Of a picture, at most; for larger ones Python's share is small."""
 
-PROGRAMS = 4
+PROGRAMS = 2
 """Those that are kept for a network."""
 
 Walk = Callable[[Tensor], Sequence[Tensor]]
@@ -83,8 +83,11 @@ def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk) -> Sequenc
         walk: by kernels alone, without gradients.
     """
     threads = torch.get_num_threads()
-    small = image[:, 0].numel() <= PIXELS
-    if not small or not can_play(threads) or notes() is not None:
+    if image[:, 0].numel() > PIXELS:
+        # A painting has come to its large scales, where memory counts.
+        _of_networks.pop(network, None)
+        return walk(image)
+    if not can_play(threads) or not may_note():
         return walk(image)
     programs = _of_networks.setdefault(network, _Programs())
     key = (key, tuple(image.shape), threads)

@@ -19,14 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from .buffers import Arena, arena, as_tensor, empty
-from .notes import Notes, notes, taking
+from .notes import Notes, may_note, taking
 from .tape import Tape, can_play
 
-ROOM = 2**28
-"""Bytes of memory that a trip may take."""
+ROOM = 2**25
+"""Bytes of memory that a trip may take, which nobody else can use meanwhile. Where more is needed,
+Python's share of a step is small."""
 
 PIXELS = 2**18
-"""Of a picture, at most; for larger ones Python's share is small, and memory counts."""
+"""Of a picture, at most: of larger ones no network takes so little."""
 
 IN_A_ROW = 3
 """Passes of one shape before one is noted."""
@@ -171,12 +172,19 @@ class RoundTrip:
 
 
 class _Trips:
-    """The trip of a network, and what came last."""
+    """The trip of a network, and what came last.
+
+    Attributes:
+        latest, times: a pass, and how often it has come in a row.
+        lent: bytes that were before it.
+        key, trip: the pass that was noted; no trip where it needs too much.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.latest: Hashable = None
         self.times = 0
+        self.lent = 0
         self.key: Hashable = None
         self.trip: RoundTrip | None = None
 
@@ -192,8 +200,10 @@ def trip_of(network: nn.Module, key: Hashable, image: Tensor) -> RoundTrip | Non
         key: of what decides about it, beside the picture's shape and the threads.
     """
     threads = torch.get_num_threads()
-    plain = notes() is not None or torch._C._autograd._profiler_enabled()
-    if plain or image[:, 0].numel() > PIXELS or not can_play(threads):
+    if image[:, 0].numel() > PIXELS:
+        _of_networks.pop(network, None)
+        return None
+    if not may_note() or torch._C._autograd._profiler_enabled() or not can_play(threads):
         return None
     trips = _of_networks.setdefault(network, _Trips())
     key = (key, tuple(image.shape), threads)
@@ -201,9 +211,14 @@ def trip_of(network: nn.Module, key: Hashable, image: Tensor) -> RoundTrip | Non
         if key != trips.key:
             trips.times = trips.times + 1 if key == trips.latest else 1
             trips.latest = key
+            if trips.times == 1:
+                trips.lent = arena.most = arena.lent
             if trips.times < IN_A_ROW:
                 return None
-            trips.key, trips.trip = key, RoundTrip()
-            # What steps like this had lies there, and they will not come back to it.
-            arena.clear()
+            # A trip needs about as much as the steps before it.
+            small = arena.most - trips.lent <= ROOM
+            trips.key, trips.trip = key, RoundTrip() if small else None
+            if small:
+                # What steps like this had lies there, and they will not come back to it.
+                arena.clear()
         return trips.trip

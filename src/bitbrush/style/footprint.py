@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from ..engine.buffers import arena
+from ..engine.notes import plainly
 from ..networks.taps import Network
 from ..quantizers import image_estimator
 from .losses import ContentTerm, StyleTerm, Term
@@ -138,8 +139,10 @@ class _Counter:
             for value in [*network.parameters(), *network.buffers()]
         }
         self._hooks = saved_tensors_hooks(self._keep, lambda tensor: tensor)
+        self._plainly = plainly()
 
     def __enter__(self) -> _Counter:
+        self._plainly.__enter__()
         self._before = arena.lent
         arena.most = arena.lent
         self._hooks.__enter__()
@@ -147,6 +150,7 @@ class _Counter:
 
     def __exit__(self, *error: object) -> None:
         self._hooks.__exit__(*error)
+        self._plainly.__exit__(None, None, None)
         self.lent = arena.most - self._before
 
     def _keep(self, tensor: Tensor) -> Tensor:
