@@ -22,7 +22,7 @@ from .chain import Chain
 from .launch import channels_last
 from .modules import PackedStage
 from .profiling import FLOATS, STAGE, STAGE_BACK, seen_as
-from .round_trip import Walked, trip_of
+from .round_trip import Walked, trips_of
 from .steps import Step
 
 
@@ -102,8 +102,11 @@ class _Walk(torch.autograd.Function):
         def forth(picture: Tensor) -> tuple[tuple[Tensor, ...], Walked]:
             return _forth(network, picture, wanted, learning)
 
-        key = (tuple(wanted), current_image_estimator())
-        ctx.trip = trip_of(network, key, x) if learning else None
+        ctx.trips = trips_of(network, x) if learning else None
+        ctx.trip = None
+        if ctx.trips is not None:
+            key = (tuple(wanted), current_image_estimator(), x.shape, torch.get_num_threads())
+            ctx.trip = ctx.trips.trip_for(key)
         if ctx.trip is None:
             maps, ctx.walked = forth(x)
         else:
@@ -124,7 +127,10 @@ class _Walk(torch.autograd.Function):
         del gradients
         walked, ctx.walked = ctx.walked, []
         if ctx.trip is None:
-            return _back(walked, arrived), None, None
+            result = _back(walked, arrived)
+            if ctx.trips is not None:
+                ctx.trips.came_back()
+            return result, None, None
         result = ctx.trip.come_back(arrived, walked, _back)
         ctx.trip = ctx.ticket = None
         return result, None, None

@@ -171,12 +171,12 @@ class RoundTrip:
         self._begin()
 
 
-class _Trips:
+class Trips:
     """The trip of a network, and what came last.
 
     Attributes:
         latest, times: a pass, and how often it has come in a row.
-        lent: bytes that were before it.
+        need: bytes that its last step took, once it has come back.
         key, trip: the pass that was noted; no trip where it needs too much.
     """
 
@@ -184,41 +184,42 @@ class _Trips:
         self.lock = threading.Lock()
         self.latest: Hashable = None
         self.times = 0
-        self.lent = 0
+        self.need: int | None = None
         self.key: Hashable = None
         self.trip: RoundTrip | None = None
+        self._before = 0
+
+    def trip_for(self, key: Hashable) -> RoundTrip | None:
+        """The trip of a pass that begins now; None: it goes the plain way."""
+        with self.lock:
+            if key == self.key:
+                return self.trip
+            if key != self.latest:
+                self.latest, self.times, self.need = key, 0, None
+            self.times += 1
+            if self.times >= IN_A_ROW and self.need is not None:
+                self.key = key
+                self.trip = RoundTrip() if self.need <= ROOM else None
+                # What steps like this had lies there, and they will not come back to it.
+                arena.clear()
+            else:
+                self._before = arena.most = arena.lent
+            return self.trip if key == self.key else None
+
+    def came_back(self) -> None:
+        """A pass has come back the plain way."""
+        self.need = arena.most - self._before
 
 
-_of_networks: WeakKeyDictionary[nn.Module, _Trips] = WeakKeyDictionary()
+_of_networks: WeakKeyDictionary[nn.Module, Trips] = WeakKeyDictionary()
 
 
-def trip_of(network: nn.Module, key: Hashable, image: Tensor) -> RoundTrip | None:
-    """The trip for a picture with a gradient, or None where there is none yet.
-
-    Args:
-        network: that is walked through.
-        key: of what decides about it, beside the picture's shape and the threads.
-    """
-    threads = torch.get_num_threads()
+def trips_of(network: nn.Module, image: Tensor) -> Trips | None:
+    """The trips of a network; None where a picture with a gradient always goes the plain way."""
     if image[:, 0].numel() > PIXELS:
         _of_networks.pop(network, None)
         return None
+    threads = torch.get_num_threads()
     if not may_note() or torch._C._autograd._profiler_enabled() or not can_play(threads):
         return None
-    trips = _of_networks.setdefault(network, _Trips())
-    key = (key, tuple(image.shape), threads)
-    with trips.lock:
-        if key != trips.key:
-            trips.times = trips.times + 1 if key == trips.latest else 1
-            trips.latest = key
-            if trips.times == 1:
-                trips.lent = arena.most = arena.lent
-            if trips.times < IN_A_ROW:
-                return None
-            # A trip needs about as much as the steps before it.
-            small = arena.most - trips.lent <= ROOM
-            trips.key, trips.trip = key, RoundTrip() if small else None
-            if small:
-                # What steps like this had lies there, and they will not come back to it.
-                arena.clear()
-        return trips.trip
+    return _of_networks.setdefault(network, Trips())
