@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,31 @@ def pad(x: Tensor, padding: Padding, kernel: int, stride: int, value: float = 0.
         top = bottom = left = right = padding
     if top == bottom == left == right == 0:
         return x
-    return functional.pad(x, (left, right, top, bottom), value=value)
+    bordered: Tensor = _Bordered.apply(x, (top, bottom, left, right), value)  # type: ignore[no-untyped-call]
+    return bordered
+
+
+class _Bordered(torch.autograd.Function):
+    """A map with a border. torch's own fills all of it first, and copies the gradient out of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, border: tuple[int, int, int, int], value: float) -> Tensor:
+        top, bottom, left, right = border
+        *around, height, width = x.shape
+        shape = (*around, top + height + bottom, left + width + right)
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        form = torch.channels_last if last else torch.contiguous_format
+        result = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=form)
+        ctx.inside = (..., slice(top, top + height), slice(left, left + width))
+        result[ctx.inside].copy_(x)
+        for axis, before, after in ((-2, top, bottom), (-1, left, right)):
+            result.narrow(axis, 0, before).fill_(value)
+            result.narrow(axis, shape[axis] - after, after).fill_(value)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return gradients[0][ctx.inside], None, None
 
 
 class Conv2d(nn.Conv2d):

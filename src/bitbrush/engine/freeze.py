@@ -7,6 +7,7 @@ from functools import singledispatch
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..layers import Padding, QuantConv2d, QuantLinear
 from ..networks import birealnet, quickbrush, quicknet, quicknet_v1, resnet_bmxnet
@@ -74,11 +75,21 @@ def _as_line(network: Network) -> Network:
         names = [f"stage{number}.block{block}" for block in range(1, len(stage) + 1)]  # type: ignore[arg-type]
         parts.append(Part(stage, tuple(names)) if isinstance(stage, PackedStage) else None)
     if isinstance(network, quicknet_v1.QuickNetV1):
-        heads["logits"] = nn.Sequential(
-            nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head
-        )
+        heads["logits"] = _Logits(network.head)
     whole = [part for part in parts if part is not None]
     return LineNetwork(network, whole, heads) if len(whole) == len(parts) else network
+
+
+class _Logits(nn.Module):
+    """What QuickNetV1 makes of its last map."""
+
+    def __init__(self, head: nn.Linear) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(functional.relu(x).mean((2, 3)))
+        return logits
 
 
 def _float_part(module: nn.Module, taps: tuple[str, ...] = ()) -> Part | None:

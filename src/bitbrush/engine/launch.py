@@ -45,6 +45,9 @@ STRIPS = 4
 WORTHWHILE = 250
 """Positions of a strip, at least, where there are so many."""
 
+FEW = 100
+"""Pixels of a map whose signs are not worth making bytes of 64 filters for."""
+
 CELLS = 11**2
 """Cells of the largest kernel that tiles are for."""
 
@@ -207,8 +210,17 @@ def _windows(packed: PackedMap, filters: Filters, stride: int, result: Tensor) -
 
 
 def in_tiles(filters: Filters, stride: int, planes: int) -> bool:
-    """Whether signs are multiplied in tiles, and not counted: a matter of what the CPU has."""
+    """Whether signs are multiplied in tiles, and not counted: a matter of what the CPU has.
+
+    Where a map is smaller than `FEW` pixels, they are counted all the same.
+    """
     return stride == planes == 1 and filters.kernel**2 <= CELLS and has_sign_tiles()
+
+
+def _are_in_tiles(packed: PackedMap, filters: Filters, stride: int) -> bool:
+    planes, images, *_ = packed.words.shape
+    many = images * packed.height * packed.width >= FEW
+    return many and in_tiles(filters, stride, planes)
 
 
 def rows_of_strips(
@@ -277,7 +289,7 @@ def convolve(
         border: int32 [k x k, 64 blocks], the sums of each cell's filters, where cells outside the
             picture are to count as 0; None: as what the packed map has there.
     """
-    tiles = in_tiles(filters, stride, packed.words.shape[0])
+    tiles = _are_in_tiles(packed, filters, stride)
     kernel = CONVOLVE_TILES if tiles else CONVOLVE
     kernel(
         torch.get_num_threads(),
@@ -319,7 +331,7 @@ def add_residual(
         factor, factors: how the factors of their gradient are kept, and where.
     """
     kept = factor is not None and factors is not None and factor.mode != REALS
-    tiles = in_tiles(filters, stride, packed.words.shape[0])
+    tiles = _are_in_tiles(packed, filters, stride)
     kernel = RESIDUAL_TILES if tiles else RESIDUAL
     kernel(
         torch.get_num_threads(),
