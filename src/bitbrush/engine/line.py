@@ -80,10 +80,17 @@ class LineNetwork(Network):
             maps: tuple[Tensor, ...] = _Walk.apply(picture, self, order)  # type: ignore[no-untyped-call]
             return maps
 
-        learning = torch.is_grad_enabled() and x.requires_grad
-        values = walk(x) if learning else program.run(self, tuple(order), x, walk)
-        found = dict(zip(order, values, strict=True))
-        found |= {tap: head(found[last]) for tap, head in self.heads.items() if tap in wanted}
+        def use(values: Sequence[Tensor], lent: bool) -> dict[str, Tensor]:
+            found = dict(zip(order, values, strict=True))
+            heads = {tap: head(found[last]) for tap, head in self.heads.items() if tap in wanted}
+            if lent:
+                found = {tap: map_.clone() for tap, map_ in found.items() if tap in wanted}
+            return found | heads
+
+        if torch.is_grad_enabled() and x.requires_grad:
+            found = use(walk(x), False)
+        else:
+            found = program.run(self, tuple(order), x, walk, use)
         height, width = image.shape[-2:]
         return {
             tap: self.cropped(found[tap], tap, height, width) for tap in self.taps if tap in wanted

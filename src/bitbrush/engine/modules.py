@@ -59,6 +59,9 @@ class PackedConv2d(nn.Module):
         """
         super().__init__()
         self.filters = Filters.of(signs)
+        if in_tiles(self.filters, stride, planes):
+            # Made now, while there is memory, and not in the midst of the first step.
+            assert self.filters.tiles is not None
         self.stride = stride
         self.padding: Padding = padding
         self.pad_value = pad_value

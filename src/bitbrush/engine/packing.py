@@ -91,7 +91,7 @@ class Filters:
         shape = (BLOCK * self.words.shape[0], BLOCK * blocks, cells)
         # Bits that no filter has are not set, as those of maps beyond the last channel.
         bits = torch.zeros(shape, dtype=torch.bool)
-        bits[: self.channels_out, : self.channels_in] = self.signs().flatten(2) > 0
+        bits[: self.channels_out, : self.channels_in] = self.signs(torch.int8).flatten(2) > 0
         parted = bits.view(-1, LANES, blocks, LANES, BLOCK // LANES, cells)
         words = pack_bits(parted.permute(0, 2, 5, 3, 1, 4).reshape(-1, BLOCK))
         # As above: torch's own memory.

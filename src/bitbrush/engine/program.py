@@ -1,8 +1,8 @@
 """A forward pass that has been noted, and is run again without Python between its kernels.
 
 At 224 px Python takes nearly as long as the kernels do. So a pass that comes a second time at the
-same size is noted (`notes`), and from then on the picture is copied to where the notes expect it.
-Only passes without gradients, and only small ones: what is noted keeps its memory.
+same size is noted (`notes`), and from then on its kernels are shown the new picture. Only passes
+without gradients, and only small ones: what is noted keeps its memory.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -30,6 +31,11 @@ PROGRAMS = 2
 
 Walk = Callable[[Tensor], Sequence[Tensor]]
 
+Result = TypeVar("Result")
+
+Use = Callable[[Sequence[Tensor], bool], Result]
+"""Makes of maps what is wanted; where they are lent, they will be written over soon."""
+
 
 class Program:
     """The kernels of one pass.
@@ -43,22 +49,22 @@ class Program:
 
     def __init__(self, walk: Walk, image: Tensor) -> None:
         self._running = threading.Lock()
-        self._picture = image.float().contiguous().clone()
         self._notes = Notes(Arena(ROOM))
         with taking(self._notes):
-            self._maps = list(walk(self._picture))
+            self._maps = list(walk(image.float().contiguous()))
         if not self._notes.usable:
             raise MemoryError
         self._tape = Tape(self._notes.kernels)
 
-    def run(self, image: Tensor) -> list[Tensor] | None:
-        """The maps of a picture, or None while another Python thread is at it."""
+    def run(self, image: Tensor, use: Use[Result]) -> Result | None:
+        """What is made of a picture's maps, or None while another Python thread is at it."""
         if not self._running.acquire(blocking=False):
             return None
         try:
-            self._picture.copy_(image)
+            shown = image.float().contiguous()
+            self._tape.show(shown.data_ptr())
             self._tape.play()
-            return [map_.clone() for map_ in self._maps]
+            return use(self._maps, True)
         finally:
             self._running.release()
 
@@ -74,8 +80,8 @@ class _Programs:
 _of_networks: WeakKeyDictionary[nn.Module, _Programs] = WeakKeyDictionary()
 
 
-def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk) -> Sequence[Tensor]:
-    """The maps that a walk gives for a picture, by a program where there is one.
+def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk, use: Use[Result]) -> Result:
+    """What is made of the maps that a walk gives for a picture, by a program where there is one.
 
     Args:
         network: whose walk it is.
@@ -86,9 +92,9 @@ def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk) -> Sequenc
     if image[:, 0].numel() > PIXELS:
         # A painting has come to its large scales, where memory counts.
         _of_networks.pop(network, None)
-        return walk(image)
+        return use(walk(image), False)
     if not can_play(threads) or not may_note():
-        return walk(image)
+        return use(walk(image), False)
     programs = _of_networks.setdefault(network, _Programs())
     key = (key, tuple(image.shape), threads)
     with programs.lock:
@@ -98,8 +104,8 @@ def run(network: nn.Module, key: Hashable, image: Tensor, walk: Walk) -> Sequenc
             programs.found.move_to_end(key)
             while len(programs.found) > PROGRAMS:
                 programs.found.popitem(last=False)
-    maps = program.run(image) if isinstance(program, Program) else None
-    return walk(image) if maps is None else maps
+    result = program.run(image, use) if isinstance(program, Program) else None
+    return use(walk(image), False) if result is None else result
 
 
 def _made(walk: Walk, image: Tensor) -> Program | bool:
