@@ -186,7 +186,8 @@ def finish_moments(arguments: Any) -> None:
                 mean = simd.load_float(record.shift + 4 * (first + row)) + total
                 simd.store_float(record.mean + 4 * (first + row), mean)
             for left in range(first, channels, LANES):
-                _average(sums + 4 * left, 4 * room, parts, share, np.float32(0), square, others)
+                simd.clear_row(others)
+                _average(sums + 4 * left, 4 * room, parts, share, np.float32(0), others, others)
                 for row in range(rows):
                     _average(
                         products + 4 * (room * (first + row) + left),
