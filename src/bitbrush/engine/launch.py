@@ -25,6 +25,7 @@ from .packing import Filters, PackedMap, blocks_of
 from .precision import has_sign_tiles
 from .sizes import (
     BLOCK,
+    CELLS,
     EVERYWHERE,
     LINE,
     POSITIONS_AT_ONCE,
@@ -47,9 +48,6 @@ WORTHWHILE = 250
 
 FEW = 100
 """Pixels of a map whose signs are not worth making bytes of 64 filters for."""
-
-CELLS = 11**2
-"""Cells of the largest kernel that tiles are for."""
 
 
 def address(tensor: Tensor | None) -> int:

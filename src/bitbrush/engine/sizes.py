@@ -55,6 +55,9 @@ TILE_BYTES = 1024
 POSITIONS_AT_ONCE = 96
 """Positions whose tiles `amx` multiplies together."""
 
+CELLS = 11**2
+"""Cells of the largest kernel that `sign_tiles` is for."""
+
 RESULTS = POSITIONS_AT_ONCE * FLOATS
 """Bytes of 64 filters' results there."""
 

@@ -63,7 +63,7 @@ save_shapes, set_shapes = _with_shapes("sttilecfg"), _with_shapes("ldtilecfg")
 
 
 def _multiply_tiles(tiles: int, products: str) -> Any:
-    """The functions below, for so many tiles of rows."""
+    """What `_multiplier` is made of, for so many tiles of rows."""
 
     @intrinsic
     def multiply(
@@ -86,61 +86,47 @@ def _multiply_tiles(tiles: int, products: str) -> Any:
     return multiply
 
 
-_halves_1, _halves_2, _halves_4, _halves_6 = (_multiply_tiles(n, HALVES) for n in (1, 2, 4, 6))
-_octets_1, _octets_2, _octets_4, _octets_6 = (_multiply_tiles(n, OCTETS) for n in (1, 2, 4, 6))
+def _multiplier(products: str) -> Any:
+    one, two, four, six = (_multiply_tiles(tiles, products) for tiles in (1, 2, 4, 6))
+
+    @njit
+    def multiply(
+        rows: int,
+        left: int,
+        row_step: int,
+        offsets: int,
+        count: int,
+        pieces: int,
+        right: int,
+        sums: int,
+    ) -> None:
+        """Sums of products of up to 96 rows and 16 columns.
+
+        Args:
+            rows: more may be read and written, to a multiple of 16 or, beyond 32, of 32.
+            left: `row_step` bytes from one row to the next.
+            offsets: int64 [count], bytes from `left` to where the rows begin that are multiplied.
+            pieces: of 64 bytes that each row has from there on.
+            right: [pieces, count], tiles of 16 columns.
+            sums: [96, 64], of which 16 columns are written.
+        """
+        if rows > 4 * LANES:
+            six(left, row_step, offsets, count, pieces, right, sums)
+        elif rows > 2 * LANES:
+            four(left, row_step, offsets, count, pieces, right, sums)
+        elif rows > LANES:
+            two(left, row_step, offsets, count, pieces, right, sums)
+        else:
+            one(left, row_step, offsets, count, pieces, right, sums)
+
+    return multiply
 
 
-@njit
-def multiply_halves(
-    rows: int,
-    left: int,
-    row_step: int,
-    offsets: int,
-    count: int,
-    pieces: int,
-    right: int,
-    sums: int,
-) -> None:
-    """Sums of products of up to 96 rows and 16 columns, in float32.
+multiply_halves = _multiplier(HALVES)
+"""Of bfloat16, with right [pieces, count, 16, 16, 2]: pairs of rows of 16 columns; sums float32."""
 
-    Args:
-        rows: more may be read and written, to a multiple of 16 or, beyond 32, of 32.
-        left: bfloat16, `row_step` bytes from one row to the next.
-        offsets: int64 [count], bytes from `left` to where the rows begin that are multiplied.
-        pieces: of 32 values that each row has from there on.
-        right: bfloat16 [pieces, count, 16, 16, 2]: pairs of rows of 16 columns each.
-        sums: float32 [96, 64], of which 16 columns are written.
-    """
-    if rows > 4 * LANES:
-        _halves_6(left, row_step, offsets, count, pieces, right, sums)
-    elif rows > 2 * LANES:
-        _halves_4(left, row_step, offsets, count, pieces, right, sums)
-    elif rows > LANES:
-        _halves_2(left, row_step, offsets, count, pieces, right, sums)
-    else:
-        _halves_1(left, row_step, offsets, count, pieces, right, sums)
-
-
-@njit
-def multiply_octets(
-    rows: int,
-    left: int,
-    row_step: int,
-    offsets: int,
-    count: int,
-    pieces: int,
-    right: int,
-    sums: int,
-) -> None:
-    """The same of int8: pieces of 64, right [pieces, count, 16, 16, 4], sums int32."""
-    if rows > 4 * LANES:
-        _octets_6(left, row_step, offsets, count, pieces, right, sums)
-    elif rows > 2 * LANES:
-        _octets_4(left, row_step, offsets, count, pieces, right, sums)
-    elif rows > LANES:
-        _octets_2(left, row_step, offsets, count, pieces, right, sums)
-    else:
-        _octets_1(left, row_step, offsets, count, pieces, right, sums)
+multiply_octets = _multiplier(OCTETS)
+"""Of int8, with right [pieces, count, 16, 16, 4]: four rows of 16 columns; sums int32."""
 
 
 @intrinsic

@@ -13,15 +13,15 @@ from typing import Any
 
 from numba import carray, njit
 
-from ..sizes import BLOCK, FLOATS, LANES, POSITIONS_AT_ONCE, RESULTS, ROW, TILE_BYTES
+from ..sizes import BLOCK, CELLS, FLOATS, LANES, POSITIONS_AT_ONCE, RESULTS, ROW, TILE_BYTES
 from . import amx_simd, simd
 from .amx import COLUMNS, SHAPES, set_whole_shapes
 from .pixels import border_base, store_block
 from .residuals import SCRATCH, finish_products
 from .sharing import next_chunk, take_seat
 
-OFFSETS = 8 * 128
-"""Bytes of the kernel's distances: kernels have up to 11 x 11 cells."""
+OFFSETS = 8 * CELLS
+"""Bytes of the kernel's distances."""
 
 
 @njit
