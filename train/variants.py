@@ -8,7 +8,8 @@ Which of them makes VGG-19 linear in its taps?
 Data and teachers are those of `train/quickbrush.py`. What has been trained is kept in FOLDER, and
 an interrupted run goes on. Written at the end: FOLDER/variants.md, for each variant its size,
 seconds of training, and the share of each layer's variance that the best linear maps of its taps
-miss in 64 crops that are the same for all.
+miss in 64 crops that are the same for all. The weights are in FOLDER, too; those of the same
+architecture can be painted with (`bitbrush paint --weights`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import numpy as np
@@ -106,6 +106,7 @@ class Variant:
         change: of the network, before it is trained.
         float_first: weights are floats for the first half of the training.
         with_stem: whether the stem's tap has to explain a layer.
+        recipe: what else is asked for, by names of the recipe.
     """
 
     what: str
@@ -115,6 +116,7 @@ class Variant:
     blocks: Sequence[int] = BLOCKS
     float_first: bool = False
     with_stem: bool = True
+    recipe: Mapping[str, float] = field(default_factory=dict)
 
     def built(self) -> QuickBrush:
         """The network, with weights drawn by the same seed."""
@@ -137,6 +139,10 @@ VARIANTS = (
     Variant("stem of 16", stem=16),
     Variant("wider and shallower", widths=(64, 192, 256, 256), blocks=(1, 2, 2, 2)),
     Variant("narrower and deeper", widths=(64, 64, 128, 256), blocks=(3, 6, 5, 3)),
+    Variant("heads with a hidden layer", recipe={"hidden": 128}),
+    Variant("statistics of crops in the loss", recipe={"statistics": 0.3}),
+    Variant("classes in the loss", recipe={"classes": 0.3}),
+    Variant("averaged weights", recipe={"average": 0.9}),
 )
 
 
@@ -155,6 +161,7 @@ def _train(
     signs = [layer.kernel_quantizer for layer in layers]
     half, started = has_half_units(), time.monotonic()
     asked = pairs if variant.with_stem else pairs[1:]
+    recipe = replace(recipe, **variant.recipe)  # type: ignore[arg-type]
     if variant.float_first:
         for layer in layers:
             layer.kernel_quantizer = None
@@ -164,13 +171,6 @@ def _train(
                 layer.kernel_quantizer = sign
         tell(step.step)
     return student, pairs, time.monotonic() - started
-
-
-def _bytes(network: QuickBrush) -> int:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "network.safetensors"
-        save_network(network, file, {}, half=True)
-        return file.stat().st_size
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:
@@ -217,7 +217,9 @@ def main(
                 student, pairs, seconds = _train(
                     variant, teachers, cache, recipe, output / f"{name}.pth", tell
                 )
-                row = {"variant": variant.what, "KiB": f"{_bytes(student) / 1024:.0f}"}
+                weights = output / f"{name}.safetensors"
+                save_network(student, weights, {"network": student.name}, half=True)
+                row = {"variant": variant.what, "KiB": f"{weights.stat().st_size / 1024:.0f}"}
                 row["s"] = f"{seconds:.0f}"
                 shares = unexplained(student.settle(), pairs, crops)  # type: ignore[arg-type]
                 row |= {layer: f"{share:.3f}" for layer, share in shares.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from bitbrush.errors import InputError
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.vgg import Vgg, vgg19_16x
 from bitbrush.train.distil import Recipe, distil
-from bitbrush.train.heads import Target, best_head, unexplained
-from bitbrush.train.pictures import PictureCache, random_crops
+from bitbrush.train.heads import Heads, Target, best_head, missed_statistics, unexplained
+from bitbrush.train.pictures import PictureCache, labelled_crops, random_crops
 from bitbrush.weights.bits import read_network_file, save_network
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,9 @@ def cache(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> PictureCach
     return PictureCache.build([folder], tmp_path_factory.mktemp("cache") / "pictures.u8")
 
 
-def trained(cache: PictureCache, checkpoint: Path | None, stop: int | None = None) -> QuickBrush:
+def trained(
+    cache: PictureCache, checkpoint: Path | None, stop: int | None = None, recipe: Recipe = RECIPE
+) -> QuickBrush:
     torch.manual_seed(3)
     student = QuickBrush(stem=8, widths=(64,), blocks=(1,))
     teacher = Vgg("teacher", (1, 1), (4, 8)).settle()
@@ -52,7 +55,7 @@ def trained(cache: PictureCache, checkpoint: Path | None, stop: int | None = Non
         Target("stem", teacher, "relu1_1", every=2),
         Target("stage1.block1", teacher, "relu2_1"),
     ]
-    for step in distil(student, targets, cache, RECIPE, checkpoint, 3, autocast=False):
+    for step in distil(student, targets, cache, recipe, checkpoint, 3, autocast=False):
         if step.step == stop:
             break
     return student
@@ -77,6 +80,37 @@ def test_a_parquet_file_holds_pictures_too(folder: Path, tmp_path: Path) -> None
     table = pyarrow.table({"image": [(folder / f"{n}.png").read_bytes() for n in range(3)]})
     parquet.write_table(table, tmp_path / "pictures.parquet")
     assert len(PictureCache.build([tmp_path / "pictures.parquet"], tmp_path / "p.u8")) == 3
+
+
+def test_a_cache_tells_what_is_told_of_each_picture(folder: Path, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    files = [(folder / f"{n}.png").read_bytes() for n in range(4)]
+    table = pyarrow.table({"image": files, "label": ["tree", None, "boat", "tree"]})
+    parquet.write_table(table, tmp_path / "pictures.parquet")
+    by_class = tmp_path / "by_class"
+    for name, label in zip(("tree", ".", "boat", "tree"), range(4), strict=True):
+        (by_class / name).mkdir(parents=True, exist_ok=True)
+        (by_class / name / f"{label}.png").write_bytes(files[label])
+    sources = [tmp_path / "pictures.parquet", by_class]
+    cache = PictureCache.build(sources, tmp_path / "p.u8")
+    assert cache.classes == 2
+    # A folder is read in the order of its names: 1.png, boat, tree.
+    assert cache.labels.tolist() == [1, -1, 0, 1, -1, 0, 1, 1]
+
+
+def test_crops_go_with_their_labels(cache: PictureCache) -> None:
+    assert cache.labels.tolist() == [-1] * 5 and cache.classes == 0
+    random = np.random.default_rng(2)
+    cache.labels[:] = np.arange(5)
+    images, labels = labelled_crops(cache, 64, 128, (1.0, 1.0), random)
+    cache.labels[:] = -1
+    assert len(set(labels.tolist())) == 5
+    middles = torch.stack([images[labels == label].mean((0, 2, 3)) for label in range(5)])
+    for number, middle in enumerate(middles):
+        whole = torch.from_numpy(cache[number].astype(np.float32) / 255).mean((0, 1))
+        assert (middles - whole).norm(dim=1).argmin() == number, middle
 
 
 def test_what_is_no_source_of_pictures_is_refused(tmp_path: Path) -> None:
@@ -127,11 +161,59 @@ def test_heads_learn_with_the_network(cache: PictureCache) -> None:
     assert np.mean(shares[-10:]) < 0.6 * np.mean(shares[:3])
 
 
-def test_training_continues_to_the_same_network(cache: PictureCache, tmp_path: Path) -> None:
-    whole = trained(cache, None)
+def test_statistics_that_are_missed() -> None:
+    torch.manual_seed(0)
+    wanted = torch.randn(6, 3, 40, 40) * torch.rand(6, 3, 1, 1) + torch.randn(6, 3, 1, 1)
+    assert float(missed_statistics(wanted, wanted)) == 0
+    # Where things are in the picture does not matter, which picture it is does.
+    assert float(missed_statistics(wanted.flip(2).roll(7, 3), wanted)) < 1e-9
+    assert float(missed_statistics(wanted.flip(0), wanted)) > 1
+    # As whoever gives each picture the mean of the means, with the right covariances.
+    means = wanted.mean((2, 3), keepdim=True)
+    level = wanted - means + means.mean(0)
+    torch.testing.assert_close(missed_statistics(level, wanted), torch.tensor(0.5))
+
+
+def test_heads_tell_statistics_and_classes_where_they_are_asked() -> None:
+    torch.manual_seed(0)
+    images, labels = torch.rand(4, 3, 32, 32), torch.tensor([0, -1, 2, -1])
+    student = QuickBrush(stem=8, widths=(64,), blocks=(1,)).eval()
+    teacher = Vgg("teacher", (1, 1), (4, 8)).settle()
+    targets = [Target("stem", teacher, "relu1_1"), Target("stage1.block1", teacher, "relu2_1")]
+    plain = Heads(targets, student, images)(student, images, 0, labels=labels)
+    assert plain.statistics == [] and plain.classes is None
+    heads = Heads(targets, student, images, hidden=5, classes=3)
+    losses = heads(student, images, 0, statistics=True, labels=labels)
+    # What a hidden layer adds is nothing, at first.
+    torch.testing.assert_close(losses.features, plain.features)
+    assert len(losses.statistics) == 2 and all(each.item() > 0 for each in losses.statistics)
+    logits = heads.classifier(student(images, ["stage1.block1"])["stage1.block1"].mean((2, 3)))
+    chances = torch.softmax(logits, 1)
+    entropy = -(chances[0, 0].log() + chances[2, 2].log()) / (4 * np.log(3))
+    torch.testing.assert_close(losses.classes, entropy)
+
+
+def test_what_is_asked_of_training_changes_it(cache: PictureCache) -> None:
+    def ends(**asked: float) -> torch.Tensor:
+        short = replace(RECIPE, pictures=12, **asked)  # type: ignore[arg-type]
+        return trained(cache, None, recipe=short).stem.weight.detach().clone()
+
+    cache.labels[:], cache.classes = np.arange(5) % 2, 2
+    plain = ends()
+    for asked in ({"hidden": 8}, {"statistics": 1.0}, {"classes": 1.0}, {"average": 0.5}):
+        assert not torch.equal(ends(**asked), plain), asked
+    cache.labels[:], cache.classes = -1, 0
+
+
+@pytest.mark.parametrize("average", [0.0, 0.8])
+def test_training_continues_to_the_same_network(
+    cache: PictureCache, tmp_path: Path, average: float
+) -> None:
+    recipe = replace(RECIPE, average=average)
+    whole = trained(cache, None, recipe=recipe)
     checkpoint = tmp_path / "checkpoint.pth"
-    trained(cache, checkpoint, stop=7)
-    resumed = trained(cache, checkpoint)
+    trained(cache, checkpoint, stop=7, recipe=recipe)
+    resumed = trained(cache, checkpoint, recipe=recipe)
     for (name, ours), theirs in zip(
         whole.state_dict().items(), resumed.state_dict().values(), strict=True
     ):

@@ -26,20 +26,33 @@ def encoded_pictures(source: Path) -> Iterator[bytes]:
     Raises:
         InputError: neither of these, or nothing in it.
     """
+    for data, _ in labelled_pictures(source):
+        yield data
+
+
+def labelled_pictures(source: Path) -> Iterator[tuple[bytes, str]]:
+    """Pictures as `encoded_pictures` gives them, and what each shows, "" where nobody tells.
+
+    In a folder that is the name of the folder within it, in a parquet file the column `label`.
+    """
     if source.is_dir():
         files = sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
         if not files:
             raise InputError(f"no pictures in the folder {source}")
         for file in files:
-            yield file.read_bytes()
+            label = file.parent.relative_to(source).as_posix()
+            yield file.read_bytes(), "" if label == "." else label
     elif source.suffix == ".parquet" and source.is_file():
         try:
             from pyarrow import parquet
         except ImportError:
             raise InputError("parquet files need pyarrow: pip install 'bitbrush[train]'") from None
-        for batch in parquet.ParquetFile(source).iter_batches(256, columns=["image"]):
-            for value in batch.column(0):
-                yield value.as_buffer().to_pybytes()
+        file = parquet.ParquetFile(source)
+        columns = [name for name in ("image", "label") if name in file.schema_arrow.names]
+        for batch in file.iter_batches(256, columns=columns):
+            labels = batch["label"].to_pylist() if "label" in columns else [None] * len(batch)
+            for value, label in zip(batch["image"], labels, strict=True):
+                yield value.as_buffer().to_pybytes(), "" if label is None else str(label)
     else:
         raise InputError(f"{source} is neither a folder of pictures nor a .parquet file")
 
@@ -49,6 +62,8 @@ class PictureCache:
 
     Attributes:
         sizes: [N, 2] heights and widths in pixels.
+        labels: int64 [N], which class each picture shows, -1 where nobody tells.
+        classes: how many classes there are.
         left_out: how many pictures were like unwanted ones.
     """
 
@@ -57,6 +72,10 @@ class PictureCache:
         header = json.loads(path.with_suffix(".json").read_text())
         self.sizes = np.array(header["sizes"], dtype=np.int64).reshape(-1, 2)
         self.left_out = int(header.get("left_out", 0))
+        names = header.get("labels") or [""] * len(self.sizes)
+        numbers = {name: number for number, name in enumerate(sorted(set(names) - {""}))}
+        self.labels = np.array([numbers.get(name, -1) for name in names], dtype=np.int64)
+        self.classes = len(numbers)
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes.prod(1) * 3)])
         self.pixels = np.memmap(path, dtype=np.uint8, mode="r")
 
@@ -91,10 +110,11 @@ class PictureCache:
             return PictureCache(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         sizes: list[tuple[int, int]] = []
+        labels: list[str] = []
         left_out = 0
         with path.open("wb") as file:
             for source in sources:
-                for data in encoded_pictures(source):
+                for data, label in labelled_pictures(source):
                     try:
                         picture = Image.open(io.BytesIO(data)).convert("RGB")
                     except OSError:
@@ -110,11 +130,13 @@ class PictureCache:
                         picture = picture.resize(size, Image.Resampling.LANCZOS)
                     file.write(picture.tobytes())
                     sizes.append((picture.height, picture.width))
+                    labels.append(label)
                     progress(len(sizes))
         if not sizes:
             raise InputError(f"no picture of at least {short_side} px in {sources}")
         header = path.with_suffix(".json.part")
-        header.write_text(json.dumps({"sizes": sizes, "left_out": left_out}))
+        held = {"sizes": sizes, "labels": labels, "left_out": left_out}
+        header.write_text(json.dumps(held))
         os.replace(header, path.with_suffix(".json"))
         return PictureCache(path)
 
@@ -135,6 +157,17 @@ def random_crops(
     Returns:
         RGB [batch, 3, size, size] in [0, 1].
     """
+    return labelled_crops(cache, batch, size, scales, random)[0]
+
+
+def labelled_crops(
+    cache: PictureCache,
+    batch: int,
+    size: int,
+    scales: tuple[float, float],
+    random: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    """What `random_crops` returns, and the classes of these pictures, int64 [batch]."""
     side = round(size / random.uniform(*scales))
     indices = random.integers(len(cache), size=batch)
     side = min(side, int(cache.sizes[indices].min()))
@@ -146,8 +179,8 @@ def random_crops(
         piece = picture[top : top + side, left : left + side]
         crop[:] = piece[:, ::-1] if random.random() < 0.5 else piece
     images = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
-    if side == size:
-        return images
-    return functional.interpolate(
-        images, (size, size), mode="bilinear", antialias=True, align_corners=False
-    )
+    if side != size:
+        images = functional.interpolate(
+            images, (size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+    return images, torch.from_numpy(cache.labels[indices])
