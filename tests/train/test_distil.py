@@ -205,6 +205,11 @@ def test_what_is_asked_of_training_changes_it(cache: PictureCache) -> None:
     cache.labels[:], cache.classes = -1, 0
 
 
+def test_classes_cannot_be_learned_from_pictures_without(cache: PictureCache) -> None:
+    with pytest.raises(InputError, match="classes"):
+        trained(cache, None, recipe=replace(RECIPE, classes=1.0))
+
+
 @pytest.mark.parametrize("average", [0.0, 0.8])
 def test_training_continues_to_the_same_network(
     cache: PictureCache, tmp_path: Path, average: float

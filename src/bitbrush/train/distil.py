@@ -88,8 +88,11 @@ def distil(
             end; None keeps none.
         autocast: compute in bfloat16 where torch does so on its own.
     Raises:
-        InputError: the checkpoint belongs to another recipe.
+        InputError: the checkpoint belongs to another recipe, or classes are asked for and the
+            pictures have none.
     """
+    if recipe.classes and cache.classes < 2:
+        raise InputError("nobody tells what the pictures show: without classes for them, no loss")
     torch.manual_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
     device = student.mean.device
