@@ -100,12 +100,11 @@ def test_a_cache_tells_what_is_told_of_each_picture(folder: Path, tmp_path: Path
     assert cache.labels.tolist() == [1, -1, 0, 1, -1, 0, 1, 1]
 
 
-def test_crops_go_with_their_labels(cache: PictureCache) -> None:
+def test_crops_go_with_their_labels(cache: PictureCache, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache.labels.tolist() == [-1] * 5 and cache.classes == 0
     random = np.random.default_rng(2)
-    cache.labels[:] = np.arange(5)
+    monkeypatch.setattr(cache, "labels", np.arange(5))
     images, labels = labelled_crops(cache, 64, 128, (1.0, 1.0), random)
-    cache.labels[:] = -1
     assert len(set(labels.tolist())) == 5
     middles = torch.stack([images[labels == label].mean((0, 2, 3)) for label in range(5)])
     for number, middle in enumerate(middles):
@@ -193,16 +192,18 @@ def test_heads_tell_statistics_and_classes_where_they_are_asked() -> None:
     torch.testing.assert_close(losses.classes, entropy)
 
 
-def test_what_is_asked_of_training_changes_it(cache: PictureCache) -> None:
+def test_what_is_asked_of_training_changes_it(
+    cache: PictureCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ends(**asked: float) -> torch.Tensor:
         short = replace(RECIPE, pictures=12, **asked)  # type: ignore[arg-type]
         return trained(cache, None, recipe=short).stem.weight.detach().clone()
 
-    cache.labels[:], cache.classes = np.arange(5) % 2, 2
+    monkeypatch.setattr(cache, "labels", np.arange(5) % 2)
+    monkeypatch.setattr(cache, "classes", 2)
     plain = ends()
     for asked in ({"hidden": 8}, {"statistics": 1.0}, {"classes": 1.0}, {"average": 0.5}):
         assert not torch.equal(ends(**asked), plain), asked
-    cache.labels[:], cache.classes = -1, 0
 
 
 def test_classes_cannot_be_learned_from_pictures_without(cache: PictureCache) -> None:
