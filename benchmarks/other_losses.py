@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
+from weakref import WeakKeyDictionary
 
 import torch
 import typer
@@ -85,16 +86,16 @@ def taps_by_distance(power: float, taps: int = 5) -> None:
 def squares_too(share: float) -> None:
     """Mixes squared differences of covariances into the Wasserstein distance."""
     begin, plain = StyleTarget.__init__, StyleTarget.with_gradients
-    others: dict[int, StyleTarget] = {}
+    others: WeakKeyDictionary[StyleTarget, StyleTarget] = WeakKeyDictionary()
 
     def beside(self: StyleTarget, style: Tensor | Moments, statistic: str = "covariance") -> None:
         begin(self, style, statistic)
-        others[id(self)] = StyleTarget.__new__(StyleTarget)
-        begin(others[id(self)], style, "covariance")
+        others[self] = StyleTarget.__new__(StyleTarget)
+        begin(others[self], style, "covariance")
 
     def mixed(self: StyleTarget, moments: Moments, weight: float) -> tuple[float, Tensor, Tensor]:
         one = plain(self, moments, weight * (1 - share))
-        other = plain(others[id(self)], moments, weight * share)
+        other = plain(others[self], moments, weight * share)
         return one[0] * (1 - share) + other[0] * share, one[1] + other[1], one[2] + other[2]
 
     StyleTarget.__init__ = beside  # type: ignore[method-assign]
