@@ -174,3 +174,23 @@ def test_a_matrix_for_every_position(
         result = empty_map(onto.shape)
         made.apply(x, result)
     assert relative(result, expected) < (1e-2 if half else 1e-5)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("channels", [16, 33, 48, 64, 144])
+def test_a_symmetric_matrix_for_every_position(
+    relative: Relative, half: bool, channels: int
+) -> None:
+    torch.manual_seed(1)
+    x = last(torch.randn(1, channels, 9, 31))
+    matrix, constant = torch.randn(channels, channels), torch.randn(channels)
+    matrix += matrix.T.clone()
+    expected = torch.einsum("nchw,cf->nfhw", x, matrix) + constant[:, None, None]
+    result = empty_map(x.shape)
+    Matrix.symmetric(matrix, constant, half).apply(x, result)
+    assert relative(result, expected) < (1e-2 if half else 1e-5)
+    if half:
+        # However it is rounded, it is to the same numbers.
+        again = empty_map(x.shape)
+        Matrix.of(matrix, constant, half).apply(x, again)
+        assert torch.equal(result, again)

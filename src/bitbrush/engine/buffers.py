@@ -101,11 +101,6 @@ class Arena:
         assert self.holds(tensor)
         return tensor.data_ptr() - np.frombuffer(self._block, np.uint8, 1).ctypes.data
 
-    def seen(self, start: int, like: Tensor) -> Tensor:
-        """What lies at a place, as a contiguous tensor like another, which is not lent."""
-        array = np.frombuffer(self._block, np.uint8, like.numel() * like.element_size(), start)
-        return torch.from_numpy(array).view(like.dtype).view(like.shape)
-
     def _return(self, start: int, stop: int) -> None:
         with self._lock:
             self.lent -= stop - start

@@ -211,7 +211,7 @@ class PictureConv2d(StepModule):
         )
         columns, slots = self.weight_back.shape[1], self.kernel
         row = 4 * columns * (gradient.shape[3] + TILE + 1)
-        lists = 8 * (slots + tables.rows.shape[1] + width * tables.columns.shape[1])
+        lists = 8 * (slots + tables.rows.shape[1] + (width + TILE) * tables.columns.shape[1])
         work = workspace(lists + 4 * TILE * len(self.bias) + slots * row + ROW)
         STEM_BACK(
             torch.get_num_threads(),

@@ -78,7 +78,7 @@ _MAP_FIELDS = (
     "chunks positions channels filters values matrix constant onto result workspace workspace_bytes"
 )
 
-MAP = Kernel(".products", "map_positions", f"{_MAP_FIELDS} room half")
+MAP = Kernel(".products", "map_positions", f"{_MAP_FIELDS} room form")
 MAP_TILES = Kernel(".amx", "map_tiles", _MAP_FIELDS)
 _BACK_FIELDS = (
     "chunks parts height width channels filters gradient passed scale weights factor_mode factors "

@@ -31,7 +31,7 @@ def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     # Products are taken around the position in the middle, which keeps large means out of them.
     shift = padded(features[0, :, height // 2, width // 2])
     parts = max(1, min(PARTS * threads // blocks, positions // POSITIONS))
-    sums, products = features.new_empty(parts, room), features.new_zeros(parts, room, room)
+    sums, products = features.new_empty(parts, room), features.new_empty(parts, room, room)
     work = workspace(POSITIONS * (4 * room + GAP))
     PRODUCTS(
         threads,

@@ -15,7 +15,17 @@ from .kernels import MAP, MAP_TILES
 from .launch import CHUNKS, address, workspace
 from .packing import padded
 from .precision import has_half_products, has_tiles
-from .sizes import GAP, LANES, POSITIONS_AT_ONCE, RESULTS, ROW, TILE
+from .sizes import (
+    GAP,
+    LANES,
+    MAKE_PAIRS,
+    PAIRS,
+    POSITIONS_AT_ONCE,
+    RESULTS,
+    ROW,
+    TILE,
+    WHOLE,
+)
 
 
 @dataclass(frozen=True)
@@ -27,12 +37,14 @@ class Matrix:
             16, 16, 2].
         constant: float32 [room].
         channels, filters: C and O.
+        form: how `map_positions` finds it.
     """
 
     values: Tensor
     constant: Tensor
     channels: int
     filters: int
+    form: int = WHOLE
 
     @classmethod
     def of(cls, matrix: Tensor, constant: Tensor | None = None, half: bool = False) -> Matrix:
@@ -41,9 +53,11 @@ class Matrix:
         half: in bfloat16, where the CPU multiplies in it.
         """
         channels, filters = matrix.shape
+        form = WHOLE
         if half and has_tiles():
             values = _tiles_of(matrix)
         elif half and has_half_products():
+            form = PAIRS
             # A pair of one column, as one value that can be moved as a whole.
             turned = padded(matrix.T.to(torch.bfloat16), 2)
             pairs = padded(turned.view(torch.int32).T)
@@ -52,7 +66,22 @@ class Matrix:
             values = padded(matrix)
         if constant is None:
             constant = matrix.new_zeros(filters)
-        return cls(values, padded(constant), channels, filters)
+        return cls(values, padded(constant), channels, filters, form)
+
+    @classmethod
+    def symmetric(cls, matrix: Tensor, constant: Tensor, half: bool = False) -> Matrix:
+        """The same of a symmetric matrix [C, C] that will be applied once.
+
+        Args:
+            matrix: contiguous.
+        """
+        channels = len(matrix)
+        if half and has_tiles():
+            # It is turned there, and so lies the right way.
+            return cls.of(matrix.T, constant, half)
+        if half and has_half_products() and channels % LANES == 0:
+            return cls(matrix, padded(constant), channels, channels, MAKE_PAIRS)
+        return cls.of(matrix, constant, half)
 
     def apply(self, x: Tensor, result: Tensor, onto: Tensor | None = None) -> None:
         """result = x matrix + constant + onto.
@@ -80,13 +109,14 @@ class Matrix:
             MAP_TILES(threads, chunks=chunks, **common, **work.arguments())
             return
         whole = -(-channels // LANES) * LANES
+        made = 2 * whole * self.values.shape[1] if self.form == MAKE_PAIRS else 0
         MAP(
             threads,
             chunks=min(CHUNKS * threads, -(-positions // TILE)),
             **common,
             room=self.values.shape[1],
-            half=self.values.dtype == torch.bfloat16,
-            **workspace(2 * TILE * (4 * whole + GAP)).arguments(),
+            form=self.form,
+            **workspace(2 * TILE * (4 * whole + GAP) + made).arguments(),
         )
 
 

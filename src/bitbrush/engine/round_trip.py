@@ -69,6 +69,7 @@ class RoundTrip:
         self._notes = Notes(Arena(ROOM))
         self._there: Tape | None = None
         self._home: Tape | None = None
+        self._shape: tuple[int, ...] = ()
         self._walked: Walked = []
         self._maps: dict[str, _Map] = {}
 
@@ -93,8 +94,9 @@ class RoundTrip:
         maps = self._lent()
         if maps is None:
             return (*forth(x), None)
-        self._picture.copy_(x)
         assert self._there is not None
+        shown = _as_shown(x)
+        self._there.show(shown.data_ptr())
         self._there.play()
         return maps, list(self._walked), ticket
 
@@ -105,9 +107,8 @@ class RoundTrip:
         if self._notes.kernels:
             # Nobody came back from the one before.
             self._begin()
-        self._picture = x.detach().float().contiguous().clone()
         with taking(self._notes):
-            maps, walked = forth(self._picture)
+            maps, walked = forth(_as_shown(x))
         self._walked = list(walked)
         lender = self._notes.arena
         if not self._notes.usable or not all(lender.holds(map_) for map_ in maps):
@@ -142,20 +143,23 @@ class RoundTrip:
                 self._give_up()
             return back(walked, arrived)
         if self._home is not None:
+            # In memory of its own, because the caller may keep it.
+            result = empty(self._shape)
+            self._home.show(result.data_ptr())
             self._home.play()
+            return result
+        kernels = len(self._notes.kernels)
+        with taking(self._notes):
+            noted = back(walked, arrived)
+        if noted is None:
+            self._give_up()
+            return None
+        there, home = Tape(self._notes.kernels[:kernels]), Tape(self._notes.kernels[kernels:])
+        if self._notes.usable and home.looks_at == {noted.data_ptr()}:
+            self._there, self._home, self._shape = there, home, tuple(noted.shape)
         else:
-            kernels = len(self._notes.kernels)
-            with taking(self._notes):
-                result = back(walked, arrived)
-            lender = self._notes.arena
-            if result is None or not self._notes.usable or not lender.holds(result):
-                self._give_up()
-                return result
-            self._there = Tape(self._notes.kernels[:kernels])
-            self._home = Tape(self._notes.kernels[kernels:])
-            self._gradient = lender.seen(lender.place_of(result), result)
-        # Its place is also another's, and the caller may keep it.
-        return empty(tuple(self._gradient.shape)).copy_(self._gradient)
+            self._give_up()
+        return noted.clone()
 
     def _in_place(self, arrived: Mapping[str, Tensor]) -> bool:
         """Whether every map's gradient lies where the map was."""
@@ -209,6 +213,11 @@ class Trips:
     def came_back(self) -> None:
         """A pass has come back the plain way."""
         self.need = arena.most - self._before
+
+
+def _as_shown(x: Tensor) -> Tensor:
+    """A picture as kernels look at it."""
+    return x.detach().float().contiguous()
 
 
 _of_networks: WeakKeyDictionary[nn.Module, Trips] = WeakKeyDictionary()

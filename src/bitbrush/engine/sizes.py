@@ -72,5 +72,9 @@ EVERYWHERE, BITS, BYTES, REALS = 0, 1, 2, 3
 """How a factor of the gradient is kept, see `factors`: not at all, as it is 1 everywhere; as one
 bit; one byte; one float."""
 
+WHOLE, PAIRS, MAKE_PAIRS = 0, 1, 2
+"""How `map_positions` finds its matrix: in float32; in pairs of bfloat16; in float32, of which it
+makes pairs."""
+
 TABLE = 4096
 """Entries of the table from which a factor's byte is read."""

@@ -28,6 +28,8 @@ class Tape:
         (team,) = {kernel.threads for kernel in kernels}
         count, size = len(kernels), ctypes.sizeof(counters_of(team))
         self._kernels = tuple(kernels)
+        records = [kernel.record for kernel in kernels]
+        self._of_pictures = [record for record in records if hasattr(record, "picture")]
         self._counters = (ctypes.c_char * (size * count))()
         start = ctypes.addressof(self._counters)
         for index, kernel in enumerate(kernels):
@@ -44,11 +46,15 @@ class Tape:
             "team": team,
         }
 
+    @property
+    def looks_at(self) -> set[int]:
+        """The addresses of pictures that kernels read, or of gradients to them that they write."""
+        return {record.picture for record in self._of_pictures}
+
     def show(self, picture: int) -> None:
-        """Has the kernels that look at the picture look at this address."""
-        for kernel in self._kernels:
-            if hasattr(kernel.record, "picture"):
-                kernel.record.picture = picture
+        """Has these kernels look at this address."""
+        for record in self._of_pictures:
+            record.picture = picture
 
     def play(self) -> None:
         """Runs them; not by two Python threads at once."""

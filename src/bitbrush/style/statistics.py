@@ -171,8 +171,7 @@ def write_gradient(
     if _has_kernels(features) and _is_whole(features) and _is_whole(result):
         from ..engine.products import Matrix
 
-        # It is symmetric; this way round it need not be turned.
-        Matrix.of(both.T, constant, half).apply(features, result)
+        Matrix.symmetric(both, constant, half).apply(features, result)
         return
     for target, part in zip(_bands(result), _bands(features), strict=True):
         flat, place = _flat(part), target.flatten(1)

@@ -46,6 +46,9 @@ def products_of_channels(arguments: Any) -> None:
         vectors = (min(BLOCK, channels - BLOCK * column) + LANES - 1) // LANES
         seen = min(BLOCK * (column + 1), channels)
         simd.clear(total)
+        for row in range(0, seen, TILE):
+            for index in range(TILE):
+                simd.clear(matrix + 4 * room * (row + index))
         left = first % record.width
         source = record.values + first // record.width * record.row_bytes + 4 * channels * left
         for start in range(first, last, POSITIONS):

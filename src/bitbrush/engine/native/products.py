@@ -7,19 +7,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
+from numba import carray, njit
 
-from ..sizes import BLOCK, FLOATS, GAP, LANES, TILE
+from ..sizes import BLOCK, FLOATS, GAP, LANES, MAKE_PAIRS, TILE, WHOLE
 from . import products_simd, simd
 from .pixels import SUMS, load_block, store_block
 from .sharing import next_chunk, take_seat
+
+
+@njit
+def _make_pairs(matrix: int, pairs: int, channels: int, room: int) -> None:
+    """Pairs of bfloat16 [channels / 2, room] of floats [channels, room]."""
+    nothing = simd.stack(FLOATS)
+    simd.clear(nothing)
+    for row in range(0, channels, 2):
+        for column in range(0, room, LANES):
+            first = matrix + 4 * (row * room + column)
+            second = first + 4 * room if row + 1 < channels else nothing
+            products_simd.pair_rows(first, second, pairs + 4 * (row // 2 * room + column))
 
 
 def map_positions(arguments: Any) -> None:
     """result = x matrix + constant + onto at each position x [channels], with as many filters.
 
     result may lie where x does, if there are as many filters as channels, or where onto does, which
-    may be absent (0). matrix: float32 [channels, room], or pairs of bfloat16 [channels / 2, room].
+    may be absent (0). matrix: float32 [channels, room], or pairs of bfloat16 [channels / 2, room],
+    which every thread makes for itself of floats if asked to.
     """
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
@@ -29,6 +42,10 @@ def map_positions(arguments: Any) -> None:
     sums, term = simd.stack(SUMS), simd.stack(FLOATS)
     rows = record.workspace + seat * record.workspace_bytes
     halves = rows + TILE * step
+    matrix = record.matrix
+    if record.form == MAKE_PAIRS:
+        matrix = halves + TILE * step
+        _make_pairs(record.matrix, matrix, channels, room)
     tiles = (record.positions + TILE - 1) // TILE
     for index in range(TILE * step // 4):
         simd.store_float(rows + 4 * index, 0.0)
@@ -44,7 +61,7 @@ def map_positions(arguments: Any) -> None:
                 for first in range(0, channels, BLOCK):
                     valid = min(BLOCK, channels - first)
                     load_block(source + 4 * first, rows + index * step + 4 * first, valid)
-                if record.half:
+                if record.form != WHOLE:
                     for lane in range(0, whole, LANES):
                         place = index * step
                         products_simd.round_to_half(
@@ -54,13 +71,13 @@ def map_positions(arguments: Any) -> None:
                 valid = min(BLOCK, filters - first)
                 for index in range(TILE):
                     simd.copy(record.constant + 4 * first, sums + FLOATS * index)
-                if record.half:
+                if record.form != WHOLE:
                     products_simd.add_half_products(
                         (valid + LANES - 1) // LANES,
                         halves,
                         step,
                         4,
-                        record.matrix + 4 * first,
+                        matrix + 4 * first,
                         4 * room,
                         (channels + 1) // 2,
                         sums,
@@ -72,7 +89,7 @@ def map_positions(arguments: Any) -> None:
                         rows,
                         step,
                         4,
-                        record.matrix + 4 * first,
+                        matrix + 4 * first,
                         4 * room,
                         channels,
                         sums,

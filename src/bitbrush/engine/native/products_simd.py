@@ -53,6 +53,23 @@ def round_to_half(typing: Any, values: Any, halves: Any) -> Any:
     return types.void(ADDRESS, ADDRESS), emit
 
 
+@intrinsic
+def pair_rows(typing: Any, first: Any, second: Any, pairs: Any) -> Any:
+    """16 float32 of two rows to pairs of the nearest bfloat16."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first, second, pairs = arguments
+        low, high = (
+            builder.zext(to_half(builder, llvm.load(builder, place, llvm.row(F32))), llvm.row(I32))
+            for place in (first, second)
+        )
+        high = builder.shl(high, llvm.constant(I32, 16, LANES))
+        llvm.store(builder, builder.or_(low, high), pairs)
+        return context.get_dummy_value()
+
+    return types.void(*[ADDRESS] * 3), emit
+
+
 def _add_products(vectors: int, gathered: bool = False, half: bool = False) -> Callable[..., Any]:
     """The innermost part of the functions below, for so many vectors of 16 columns."""
 

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..sizes import LANES
+from ..sizes import COLOURS, LANES
 from . import llvm
 from .llvm import ADDRESS, COUNT, F32, I1, I8, I16, I32, I64
 
@@ -523,31 +523,53 @@ def clear_row(typing: Any, values: Any) -> Any:
 
 
 @intrinsic
-def sum_of_quads(typing: Any, bases: Any, rows: Any, offsets: Any, columns: Any, total: Any) -> Any:
-    """Adds up the four floats at every base + offset.
+def sums_of_quads(
+    typing: Any,
+    bases: Any,
+    rows: Any,
+    offsets: Any,
+    columns: Any,
+    scale: Any,
+    target: Any,
+    step: Any,
+) -> Any:
+    """Of four pixels: adds up the three floats at every base + offset, and scales each of them.
 
     Args:
-        bases: int64 [rows], addresses.
-        offsets: int64 [columns].
-        total: float32 [4], written.
+        bases: int64 [rows], addresses; behind the three floats one more can be read.
+        offsets: int64 [4, columns].
+        scale: float32 [3].
+        target: float32 [3] rows of 4 pixels, `step` bytes apart, written.
     """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bases, rows, offsets, columns, total = arguments
-        kind = llvm.vector(F32, QUAD)
-        own = cgutils.alloca_once_value(builder, llvm.constant(F32, 0.0, QUAD))
+        bases, rows, offsets, columns, scale, target, step = arguments
+        kind, eight = llvm.vector(F32, QUAD), ir.Constant(I64, 3)
+        totals = [
+            cgutils.alloca_once_value(builder, llvm.constant(F32, 0.0, QUAD)) for _ in range(QUAD)
+        ]
         with cgutils.for_range(builder, rows) as row:
-            place = builder.shl(row.index, ir.Constant(I64, 3))
-            base = llvm.load(builder, builder.add(bases, place), I64)
+            base = llvm.load(builder, builder.add(bases, builder.shl(row.index, eight)), I64)
             with cgutils.for_range(builder, columns) as column:
-                place = builder.shl(column.index, ir.Constant(I64, 3))
-                offset = llvm.load(builder, builder.add(offsets, place), I64)
-                more = llvm.load(builder, builder.add(base, offset), kind)
-                builder.store(builder.fadd(builder.load(own), more), own)
-        llvm.store(builder, builder.load(own), total)
+                for pixel, total in enumerate(totals):
+                    index = builder.mul(columns, ir.Constant(I64, pixel))
+                    place = builder.shl(builder.add(index, column.index), eight)
+                    offset = llvm.load(builder, builder.add(offsets, place), I64)
+                    more = llvm.load(builder, builder.add(base, offset), kind)
+                    builder.store(builder.fadd(builder.load(total), more), total)
+        pixels = [builder.load(total) for total in totals]
+        for colour in range(COLOURS):
+            order = ir.Constant(llvm.vector(I32, 2), [colour, QUAD + colour])
+            pairs = [builder.shuffle_vector(*pixels[at : at + 2], order) for at in (0, 2)]
+            together = ir.Constant(llvm.vector(I32, QUAD), [0, 1, 2, 3])
+            values = builder.shuffle_vector(*pairs, together)
+            factor = llvm.load(builder, llvm.offset(builder, scale, 4 * colour), F32)
+            scaled = builder.fmul(values, llvm.splat(builder, factor, QUAD))
+            far = builder.mul(step, ir.Constant(I64, colour))
+            llvm.store(builder, scaled, builder.add(target, far))
         return context.get_dummy_value()
 
-    return types.void(*[ADDRESS] * 5), emit
+    return types.void(*[ADDRESS] * 7), emit
 
 
 @intrinsic

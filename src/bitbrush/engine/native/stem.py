@@ -136,7 +136,8 @@ def stem_back(arguments: Any) -> None:
     sums = simd.stack(ROW)
     held, bases = own, own + 8 * record.slots
     offsets = bases + 8 * record.row_entries
-    scaled = offsets + 8 * width * record.column_entries
+    places = (width + TILE - 1) // TILE * TILE * record.column_entries
+    scaled = offsets + 8 * places
     shares = scaled + TILE * 4 * channels
     # Behind each row of shares is one of zeros, for what no result looks at.
     nothing = 4 * columns * (out_width + TILE)
@@ -150,6 +151,8 @@ def stem_back(arguments: Any) -> None:
             place = COLOURS * entry(record.table_columns, x, record.column_entries, j, 1)
             offset = 4 * (columns * out_x + place) if out_x >= 0 else nothing
             simd.store_word(offsets + 8 * (x * record.column_entries + j), offset)
+    for place in range(width * record.column_entries, places):
+        simd.store_word(offsets + 8 * place, nothing)
     while True:
         chunk = next_chunk(record, seat, record.chunks)
         if chunk < 0:
@@ -205,17 +208,20 @@ def stem_back(arguments: Any) -> None:
                     simd.store_word(bases + 8 * rows, base)
                     rows += 1
             picture = record.picture + COLOURS * image * record.plane_bytes + 4 * y * width
-            for x in range(width):
-                simd.sum_of_quads(
+            for x in range(0, width, TILE):
+                whole = x + TILE <= width
+                simd.sums_of_quads(
                     bases,
                     rows,
                     offsets + 8 * x * record.column_entries,
                     record.column_entries,
-                    sums,
+                    record.normal + 4 * COLOURS,
+                    picture + 4 * x if whole else sums,
+                    record.plane_bytes if whole else 4 * TILE,
                 )
-                for colour in range(COLOURS):
-                    inverse = simd.load_float(record.normal + 4 * (COLOURS + colour))
-                    simd.store_float(
-                        picture + colour * record.plane_bytes + 4 * x,
-                        simd.load_float(sums + 4 * colour) * inverse,
-                    )
+                if not whole:
+                    for index in range(COLOURS * (width - x)):
+                        colour, pixel = index % COLOURS, index // COLOURS
+                        value = simd.load_float(sums + 4 * (TILE * colour + pixel))
+                        place = picture + colour * record.plane_bytes + 4 * (x + pixel)
+                        simd.store_float(place, value)
