@@ -28,10 +28,17 @@ def test_nothing_but_what_may_be_left_out_is_left_out(name: str) -> None:
         "style_taps",
         "encode_scale",
         "estimator",
+        "orientations",
         "noise",
         "learning_rate",
     ):
         assert getattr(settings, field) is not None
+
+
+def test_a_statistic_of_whole_maps_keeps_them_once() -> None:
+    assert resolved(PaintSettings(statistic="sliced-wasserstein")).orientations == 1
+    asked = PaintSettings(statistic="sliced-wasserstein", orientations=2)
+    assert resolved(asked).orientations == 2
 
 
 def test_lbfgs_gets_a_loss_that_stays_the_same() -> None:

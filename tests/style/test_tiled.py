@@ -61,6 +61,8 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
         {"noise": 0.1},
         {"noise": 0.1, "encode_scale": 1.5},
         {"encode_scale": 0.7, "size": 190, "min_size": 190},
+        {"orientations": 2},
+        {"orientations": 4, "encode_scale": 1.5},
     ],
 )
 def test_loss_and_gradient_are_those_of_the_whole(
@@ -74,12 +76,13 @@ def test_loss_and_gradient_are_those_of_the_whole(
     content = torch.nn.functional.interpolate(job.content, (scale.height, scale.width))
     tiled = make_objective(job, scale, content)
     assert isinstance(tiled, TiledObjective) and len(tiled.tiles) > 1
-    terms = [*tiled.image_terms, *tiled.style_terms]
+    terms = [[*tiled.image_terms, *each] for each in tiled.style_terms]
     weights, noise = tiled.content_weights, tiled.noise
     whole = WholeObjective(job.network, job.taps(), terms, content, weights, noise)
     image = make_picture(5, scale.height, scale.width) * 0.8 + 0.1
     image += 0.05 * torch.rand(image.shape, generator=torch.Generator().manual_seed(0))
-    view = View(10, 9, 20, job.settings.encode_scale or 1.0)
+    last = (job.settings.orientations or 1) - 1
+    view = View(10, 9, 20, job.settings.encode_scale or 1.0, last)
     results = []
     for objective in (whole, tiled):
         objective.look(view)
@@ -102,9 +105,9 @@ def test_styles_are_measured_in_tiles_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = make_job(make_network(Smooth), **DEEP, statistic=statistic)
-    tiled = job.style_terms(job.scales()[0])
+    (tiled,) = job.style_terms(job.scales()[0])
     monkeypatch.setattr(job_module, "SMALL", 1e9)
-    whole = job.style_terms(job.scales()[0])
+    (whole,) = job.style_terms(job.scales()[0])
     targets = [
         (ours.target, theirs.target)  # type: ignore[attr-defined]
         for ours, theirs in zip(tiled, whole, strict=True)
@@ -119,7 +122,9 @@ def test_styles_are_measured_in_tiles_too(
 
 
 @pytest.mark.usefixtures("small_tiles")
-@pytest.mark.parametrize("way", [{}, {"optimizer": "lbfgs"}, {"canvas": "fourier"}])
+@pytest.mark.parametrize(
+    "way", [{}, {"optimizer": "lbfgs"}, {"canvas": "fourier"}, {"orientations": 4}]
+)
 def test_paints_and_resumes_to_the_bit_in_tiles(
     way: dict[str, Any], make_job: MakeJob, make_network: Callable[..., Any]
 ) -> None:

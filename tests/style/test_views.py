@@ -42,6 +42,30 @@ def test_without_shifts_every_view_is_the_same() -> None:
     assert views == {View(MARGIN, MARGIN, 2 * MARGIN)}
 
 
+@pytest.mark.parametrize("orientation,axes", [(0, ()), (1, (3,)), (2, (2,)), (3, (2, 3))])
+def test_pictures_are_turned_before_they_are_shifted(
+    orientation: int, axes: tuple[int, ...]
+) -> None:
+    view = View(3, 5, 9, orientation=orientation)
+    seen = view(PICTURE)
+    assert torch.equal(seen, View(3, 5, 9)(PICTURE.flip(axes)))
+    # The same, pixel by pixel, for whoever cuts tiles.
+    rows, columns = view.sources(*PICTURE.shape[-2:])
+    assert torch.equal(seen, PICTURE[..., rows, :][..., columns])
+
+
+@pytest.mark.parametrize("orientations", [1, 2, 4])
+def test_each_orientation_meets_shifts_of_all_parities(orientations: int) -> None:
+    random = torch.Generator().manual_seed(3)
+    views = [random_view(16, 1.0, random, turn, orientations) for turn in range(16)]
+    met = {(view.orientation, view.top % 2, view.left % 2) for view in views}
+    assert len(met) == 4 * orientations
+    # None waits long for its turn.
+    for turn in range(0, 16, orientations):
+        seen = {view.orientation for view in views[turn : turn + orientations]}
+        assert seen == set(range(orientations))
+
+
 def test_narrow_picture_is_padded_as_far_as_it_can_be_mirrored() -> None:
     assert View(24, 0, 48)(PICTURE[..., :6, :]).shape[-2:] == (6 + 5 + 5, 50 + 0 + 48)
 

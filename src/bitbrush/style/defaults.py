@@ -22,6 +22,7 @@ class PaintDefaults:
     style_taps: str
     encode_scale: float = 1.0
     estimator: str = "trained"
+    orientations: int = 1
     noise: float = 0.0
     statistic: str = "covariance"
 
@@ -173,6 +174,10 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
     if "noise" in filled and settings.optimizer == "lbfgs":
         # Its steps rest on a loss that stays the same for a while.
         filled["noise"] = 0.0
+    statistic = filled.get("statistic", settings.statistic)
+    if "orientations" in filled and statistic == "sliced-wasserstein":
+        # Each would keep all the style's maps.
+        filled["orientations"] = 1
     if settings.learning_rate is None:
         filled["learning_rate"] = LEARNING_RATES[settings.optimizer, settings.canvas]
     if settings.step_window is None and settings.takes_step_window():

@@ -149,29 +149,42 @@ class Job:
             sized = resize(style, max(height, MARGIN), max(width, MARGIN))
             yield recoloured(sized, self.content) if s.preserve_colours == "statistics" else sized
 
-    def style_terms(self, scale: Scale) -> list[Term]:
-        """The terms that stay the same through a scale: style, colour and smoothness."""
+    def style_terms(self, scale: Scale) -> list[list[Term]]:
+        """The terms that stay the same through a scale: style, colour and smoothness.
+
+        Returns:
+            one list for each orientation in which the network sees the picture.
+        """
         s = self.settings
-        terms: list[Term] = []
+        terms: list[list[Term]] = [[] for _ in range(s.orientations or 1)]
         smooth = 0.0
         device = self.network.mean.device
         for style, share in zip(self.styles_at(scale), self.style_shares(), strict=True):
             style = style.to(device)
             smooth += share * float(roughness(style))
             if share and s.colour_weight:
-                terms.append(ColourTerm(s.colour_weight * share, Palette(style)))
+                colour = ColourTerm(s.colour_weight * share, Palette(style))
+                for each in terms:
+                    each.append(colour)
             if not (share and s.style_weight):
                 continue
-            features = self._style_features(style)
-            for tap, weight in self.style_taps().items():
-                target = StyleTarget(features[tap], self.statistic)
-                terms.append(StyleTerm(tap, s.style_weight * weight * share, target))
+            for orientation, each in enumerate(terms):
+                each.extend(self._of_style(style, orientation, s.style_weight * share))
         if s.tv_weight:
-            terms.append(SmoothnessTerm(s.tv_weight, smooth))
+            for each in terms:
+                each.append(SmoothnessTerm(s.tv_weight, smooth))
         return terms
 
-    def _style_features(self, style: Tensor) -> Mapping[str, Tensor | Moments]:
-        view = View(MARGIN, MARGIN, 2 * MARGIN, self.settings.encode_scale or 1.0)
+    def _of_style(self, style: Tensor, orientation: int, weight: float) -> list[Term]:
+        features = self._style_features(style, orientation)
+        return [
+            StyleTerm(tap, weight * share, StyleTarget(features[tap], self.statistic))
+            for tap, share in self.style_taps().items()
+        ]
+
+    def _style_features(self, style: Tensor, orientation: int) -> Mapping[str, Tensor | Moments]:
+        scale = self.settings.encode_scale or 1.0
+        view = View(MARGIN, MARGIN, 2 * MARGIN, scale, orientation)
         taps = self.style_taps()
         tiles = self.tiles(*view.size(*style.shape[-2:]))
         if tiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -165,7 +166,8 @@ class ScalePainter:
         settings = self.job.settings
         if self.done % HOLD == 0 or settings.optimizer == "lbfgs":
             scale = settings.encode_scale or 1.0
-            view = random_view(settings.roll, scale, self.random, self.done // HOLD)
+            turn, orientations = self.done // HOLD, settings.orientations or 1
+            view = random_view(settings.roll, scale, self.random, turn, orientations)
             self.objective.look(view)
         evaluations: list[dict[str, float]] = []
 
@@ -278,7 +280,7 @@ class ScalePainter:
         values: dict[str, Any] = {
             "average": self.average.weight,
             "caution": self.caution,
-            "view": [view.top, view.left, view.extra, view.scale],
+            "view": dataclasses.astuple(view),
             "optimizer": flatten(self.optimizer.state_dict()["state"], "optimizer", tensors),
         }
         return State(index, self.done, total, tuple(losses), values, tensors)
@@ -298,8 +300,7 @@ class ScalePainter:
         tensors = {name: tensor.clone() for name, tensor in state.tensors.items()}
         optimizer_state = unflatten(state.values["optimizer"], tensors)
         self.optimizer.load_state_dict({"state": optimizer_state, "param_groups": groups})
-        top, left, extra, scale = state.values["view"]
-        self.objective.look(View(int(top), int(left), int(extra), float(scale)))
+        self.objective.look(View(*state.values["view"]))
 
 
 def _learning_rate(job: Job) -> float:

@@ -41,7 +41,7 @@ class WholeObjective:
 
     Args:
         taps: all that the terms look at.
-        terms: of style, colour and smoothness.
+        terms: of style, colour and smoothness, for each orientation of a view.
         content: RGB [1, 3, H, W], at the size of the scale.
         content_weights: by tap; none where the content does not count.
         noise: spread of what is added to the picture that the network sees.
@@ -51,7 +51,7 @@ class WholeObjective:
         self,
         network: Network,
         taps: Sequence[str],
-        terms: Sequence[Term],
+        terms: Sequence[Sequence[Term]],
         content: Tensor,
         content_weights: Mapping[str, float],
         noise: float = 0.0,
@@ -79,7 +79,7 @@ class WholeObjective:
 
     def gradient(self, image: Tensor, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         leaf = image.detach().requires_grad_(True)
-        by_tap = grouped([*self.terms, *self.content_terms])
+        by_tap = grouped([*self.terms[self.view.orientation], *self.content_terms])
         parts: dict[str, float] = {}
         with torch.enable_grad():
             losses = []

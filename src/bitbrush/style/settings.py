@@ -24,6 +24,9 @@ POOLINGS = ("max", "average")
 ESTIMATORS = ("trained", "ste", "approx", "swish", "ede", "identity")
 INITS = ("content", "noise", "grey")
 
+ORIENTATIONS = (1, 2, 4)
+"""In how many a picture may be seen: as it is; also mirrored; also both upside down."""
+
 LARGEST = 16384
 """Longest edge in pixels that may be asked for."""
 
@@ -77,6 +80,11 @@ class PaintSettings:
     pooling: str | None = setting(None, "pooling in networks that pool", POOLINGS)
     encode_scale: float | None = setting(None, "the network sees the picture this much larger")
     roll: int = setting(16, "largest random shift of the picture under the network, in pixels")
+    orientations: int | None = setting(
+        None,
+        "ways that the network sees the picture in turn; 1: as it is; 2: and its mirror image; "
+        "4: and both upside down",
+    )
     noise: float | None = setting(
         None, "spread of the noise, drawn anew at each step, that the network sees on the picture"
     )
@@ -135,6 +143,8 @@ class PaintSettings:
             _check("learning_rate", self.learning_rate, "above 0 and at most 100", 1e-12, 100)
         if self.estimator_width is not None:
             _check("estimator_width", self.estimator_width, "between 0.001 and 1000", 1e-3, 1e3)
+        if self.orientations not in (None, *ORIENTATIONS):
+            raise InputError(f"--orientations must be 1, 2 or 4, not {self.orientations}")
         if self.noise is not None:
             _check("noise", self.noise, "at least 0 and at most 1", 0, 1)
         if self.encode_scale is not None:
@@ -162,7 +172,7 @@ class PaintSettings:
         if self.style_weight == 0 and self.statistic is not None:
             raise InputError(f"--statistic {self.statistic} has no meaning with --style-weight 0")
         if self.style_weight == 0 and self.content_weight == 0:
-            for name in ("encode_scale", "estimator", "estimator_width", "noise"):
+            for name in ("encode_scale", "estimator", "estimator_width", "orientations", "noise"):
                 if getattr(self, name) is not None:
                     raise InputError(
                         f"{option_name(name)} has no meaning with --style-weight 0 and "

@@ -87,7 +87,7 @@ class TiledObjective:
 
     Args:
         tiles: of what the network sees.
-        terms: of style, colour and smoothness.
+        terms: of style, colour and smoothness, for each orientation of a view.
         content: RGB [1, 3, H, W], at the size of the scale.
         content_weights: by tap; none where the content does not count.
         noise: spread of what is added to the picture that the network sees.
@@ -97,15 +97,17 @@ class TiledObjective:
         self,
         network: Network,
         tiles: Sequence[Tile],
-        terms: Sequence[Term],
+        terms: Sequence[Sequence[Term]],
         content: Tensor,
         content_weights: Mapping[str, float],
         noise: float = 0.0,
     ) -> None:
         self.network = network
         self.tiles = tiles
-        self.image_terms = [term for term in terms if term.tap == IMAGE]
-        self.style_terms = [term for term in terms if isinstance(term, StyleTerm)]
+        self.image_terms = [term for term in terms[0] if term.tap == IMAGE]
+        self.style_terms = [
+            [term for term in each if isinstance(term, StyleTerm)] for each in terms
+        ]
         self.content = content
         self.content_weights = content_weights
         self.noise = noise
@@ -151,12 +153,13 @@ class TiledObjective:
 
     def _of_style_terms(self, image: Tensor) -> tuple[dict[str, Slopes], dict[str, float]]:
         """The loss's gradients to the picture's moments, by tap, and its parts."""
-        if not self.style_terms:
+        style_terms = self.style_terms[self.view.orientation]
+        if not style_terms:
             return {}, {}
-        taps = dict.fromkeys(term.tap for term in self.style_terms)
+        taps = dict.fromkeys(term.tap for term in style_terms)
         moments = moments_in_tiles(self.network, Surface(image, self.view), taps, self.tiles)
         gradients, parts = {}, dict[str, float]()
-        by_tap: dict[str, list[StyleTerm]] = grouped(self.style_terms)
+        by_tap: dict[str, list[StyleTerm]] = grouped(style_terms)
         for tap, terms in by_tap.items():
             found, of_mean, of_matrix = of_moments(terms, moments[tap])
             gradients[tap] = Slopes(moments[tap], of_mean, of_matrix)

@@ -1,4 +1,4 @@
-"""How the network sees the picture: shifted under it at random, with mirrored borders."""
+"""How the network sees the picture: shifted under it at random, turned, with mirrored borders."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ MARGIN = 8
 
 @dataclass(frozen=True)
 class View:
-    """A mirrored border of given widths, then a change of scale.
+    """A picture turned, with a mirrored border of given widths, then a change of scale.
 
     Attributes:
         top, left: cells added before, in pixels.
         extra: cells added along each axis in all.
         scale: the network sees the picture this much larger.
+        orientation: 0 … 3: odd ones are mirrored, those from 2 on upside down. What a network tells
+            of a picture is not what it tells of the mirror image, so whoever compares both
+            compares twice as much.
     """
 
     top: int
     left: int
     extra: int
     scale: float = 1.0
+    orientation: int = 0
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that the network sees of a picture of this height and width."""
@@ -41,7 +45,9 @@ class View:
         height, width = image.shape[-2:]
         top, bottom = _fit(self.top, self.extra, height)
         left, right = _fit(self.left, self.extra, width)
-        seen = functional.pad(image, (left, right, top, bottom), mode="reflect")
+        axes = [axis for axis, turned in zip((2, 3), self._turned, strict=True) if turned]
+        turned = image.flip(axes) if axes else image
+        seen = functional.pad(turned, (left, right, top, bottom), mode="reflect")
         if self.scale == 1:
             return seen
         size = self.size(height, width)
@@ -56,10 +62,18 @@ class View:
         """
         if self.scale != 1:
             raise ValueError("a view that changes the scale mixes rows")
+        rows = _mirrored(height, *_fit(self.top, self.extra, height))
+        columns = _mirrored(width, *_fit(self.left, self.extra, width))
+        upside_down, mirrored = self._turned
         return (
-            _mirrored(height, *_fit(self.top, self.extra, height)),
-            _mirrored(width, *_fit(self.left, self.extra, width)),
+            height - 1 - rows if upside_down else rows,
+            width - 1 - columns if mirrored else columns,
         )
+
+    @property
+    def _turned(self) -> tuple[bool, bool]:
+        """Whether rows and columns come in the opposite order."""
+        return self.orientation >= 2, self.orientation % 2 == 1
 
 
 def _mirrored(size: int, before: int, after: int) -> Tensor:
@@ -76,7 +90,9 @@ PARITIES = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Of the shifts along both axes, in turn."""
 
 
-def random_view(roll: int, scale: float, random: torch.Generator, turn: int) -> View:
+def random_view(
+    roll: int, scale: float, random: torch.Generator, turn: int, orientations: int = 1
+) -> View:
     """A view whose picture is shifted by 0 … roll pixels along each axis.
 
     The size seen is the same for every shift. Shifts of all lengths change the phase of every
@@ -85,6 +101,7 @@ def random_view(roll: int, scale: float, random: torch.Generator, turn: int) -> 
 
     Args:
         turn: number of the view, from 0 on.
+        orientations: that take turns, so that each meets all kinds of shifts.
     """
     top, left = (
         shift if shift % 2 == parity or not roll else shift + (1 if shift < roll else -1)
@@ -94,7 +111,8 @@ def random_view(roll: int, scale: float, random: torch.Generator, turn: int) -> 
             strict=True,
         )
     )
-    return View(MARGIN + top, MARGIN + left, 2 * MARGIN + roll, scale)
+    orientation = (turn + turn // len(PARITIES)) % orientations
+    return View(MARGIN + top, MARGIN + left, 2 * MARGIN + roll, scale, orientation)
 
 
 def noisy(image: Tensor, spread: float, random: torch.Generator) -> Tensor:

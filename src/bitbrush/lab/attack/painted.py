@@ -70,7 +70,8 @@ class Painted:
         settings = job.settings
         if self._steps % HOLD == 0:
             scale = settings.encode_scale or 1.0
-            self._objective.look(random_view(settings.roll, scale, random, self._steps // HOLD))
+            turn, orientations = self._steps // HOLD, settings.orientations or 1
+            self._objective.look(random_view(settings.roll, scale, random, turn, orientations))
         self._steps += 1
         name = settings.estimator
         estimator = None
