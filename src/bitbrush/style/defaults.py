@@ -65,6 +65,7 @@ _INCEPTION = PaintDefaults(
 _QUICKBRUSH = PaintDefaults(
     "stage1.block2,stage2.block3",
     "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
+    orientations=4,
     noise=0.02,
     statistic="wasserstein",
 )
@@ -75,6 +76,7 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush-small": PaintDefaults(
         "stage1.block1,stage2.block3",
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
+        orientations=4,
         noise=0.02,
         statistic="wasserstein",
     ),
