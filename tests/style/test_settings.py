@@ -41,7 +41,7 @@ OTHERWISE: dict[str, Any] = {
     "estimator_width": 3,
     "encode_scale": 1.5,
     "roll": 9,
-    "orientations": 2,
+    "orientations": 1,
     "noise": 0.1,
     "blur_gradient": False,
     "step_window": 1,
