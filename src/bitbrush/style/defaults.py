@@ -107,7 +107,9 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "vgg16": _VGG,
     "vgg19": _VGG,
     "vgg19-16x": PaintDefaults(
-        "relu3_1", "relu1_1:2.7,relu2_1:2.2,relu3_1:1.3,relu4_1:0.6,relu5_1:0.2"
+        "relu3_1",
+        "relu1_1:2.7,relu2_1:2.2,relu3_1:1.3,relu4_1:0.6,relu5_1:0.2",
+        orientations=4,
     ),
     "vgg19-normalised": PaintDefaults("relu3_1", "relu1_1,relu1_2,relu2_1,relu2_2,relu3_1"),
     "squeezenet": PaintDefaults(
