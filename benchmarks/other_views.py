@@ -6,8 +6,8 @@
 - "with NETWORK": by this network, and by another one at its own taps;
 - "hold N": a new view after N steps.
 
-Printed: style distance at equal content distance against `--base` as it is, on the tuning pairs, and
-medians of the artefacts.
+Printed: style distance at equal content distance against `--base` as it is, on the tuning pairs,
+and medians of the artefacts.
 """
 
 from __future__ import annotations
