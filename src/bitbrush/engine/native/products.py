@@ -17,14 +17,12 @@ from .sharing import next_chunk, take_seat
 
 @njit
 def _make_pairs(matrix: int, pairs: int, channels: int, room: int) -> None:
-    """Pairs of bfloat16 [channels / 2, room] of floats [channels, room]."""
-    nothing = simd.stack(FLOATS)
-    simd.clear(nothing)
+    """Pairs of bfloat16 [channels / 2, room] of floats [channels, room]; channels are even."""
     for row in range(0, channels, 2):
         for column in range(0, room, LANES):
             first = matrix + 4 * (row * room + column)
-            second = first + 4 * room if row + 1 < channels else nothing
-            products_simd.pair_rows(first, second, pairs + 4 * (row // 2 * room + column))
+            target = pairs + 4 * (row // 2 * room + column)
+            products_simd.pair_rows(first, first + 4 * room, target)
 
 
 def map_positions(arguments: Any) -> None:
