@@ -28,11 +28,18 @@ def test_nothing_but_what_may_be_left_out_is_left_out(name: str) -> None:
         "style_taps",
         "encode_scale",
         "estimator",
+        "roll",
         "orientations",
         "noise",
         "learning_rate",
     ):
         assert getattr(settings, field) is not None
+
+
+def test_a_network_seen_in_four_orientations_needs_small_shifts() -> None:
+    assert resolved(PaintSettings()).roll == 4
+    assert resolved(PaintSettings(network="vgg19")).roll == 16
+    assert resolved(PaintSettings(roll=0)).roll == 0
 
 
 def test_a_statistic_of_whole_maps_keeps_them_once() -> None:

@@ -136,6 +136,7 @@ def test_every_setting_changes_the_painting(
             {"style_weight": 0, "content_weight": 0, "encode_scale": 2},
             "--encode-scale has no meaning",
         ),
+        ({"style_weight": 0, "content_weight": 0, "roll": 2}, "--roll has no meaning"),
         (
             {"style_weight": 0, "colour_weight": 0, "tv_weight": 0, "style_size": 99},
             "--style-size has no meaning",

@@ -22,6 +22,7 @@ class PaintDefaults:
     style_taps: str
     encode_scale: float = 1.0
     estimator: str = "trained"
+    roll: int = 16
     orientations: int = 1
     noise: float = 0.0
     statistic: str = "covariance"
@@ -65,6 +66,7 @@ _INCEPTION = PaintDefaults(
 _QUICKBRUSH = PaintDefaults(
     "stage1.block2,stage2.block3",
     "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
+    roll=4,
     orientations=4,
     noise=0.02,
     statistic="wasserstein",
@@ -76,6 +78,7 @@ DEFAULTS: dict[str, PaintDefaults] = {
     "quickbrush-small": PaintDefaults(
         "stage1.block1,stage2.block3",
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
+        roll=4,
         orientations=4,
         noise=0.02,
         statistic="wasserstein",

@@ -19,10 +19,10 @@ from ..quantizers import Estimator, image_estimator
 from .adam import Adam
 from .canvas import Canvas, make_canvas
 from .job import Job
-from .objective import make_objective
+from .objective import drawn_view, make_objective
 from .scales import Scale
 from .state import Average, State, flatten, unflatten
-from .views import View, blurred, random_view
+from .views import View, blurred
 
 HOLD = 5
 """Steps between two random views. Each new view costs a forward pass for the content's features;
@@ -165,10 +165,7 @@ class ScalePainter:
         """One step (for L-BFGS up to HOLD evaluations); returns the loss's parts by name."""
         settings = self.job.settings
         if self.done % HOLD == 0 or settings.optimizer == "lbfgs":
-            scale = settings.encode_scale or 1.0
-            turn, orientations = self.done // HOLD, settings.orientations or 1
-            view = random_view(settings.roll, scale, self.random, turn, orientations)
-            self.objective.look(view)
+            self.objective.look(drawn_view(settings, self.random, self.done // HOLD))
         evaluations: list[dict[str, float]] = []
 
         def closure() -> float:

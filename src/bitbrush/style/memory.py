@@ -67,7 +67,7 @@ def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
     settings = job.settings
     height, width = fitted(job.content.shape[-2], job.content.shape[-1], edge)
     copies = PICTURES + (LBFGS_PICTURES if settings.optimizer == "lbfgs" else 0)
-    seen = _seen(height, width, settings, settings.roll)
+    seen = _seen(height, width, settings, settings.roll or 0)
     step = cost.step * _at_once(job, *seen) + _scaled(job, *seen)
     pictures = PIXEL * height * width
     styles = _styles(job, cost, edge, size)

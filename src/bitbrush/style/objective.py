@@ -14,9 +14,10 @@ from .allocator import return_freed_memory, trim
 from .job import Job
 from .losses import IMAGE, ContentTerm, Term, evaluate, grouped, summed
 from .scales import Scale
+from .settings import PaintSettings
 from .tap_loss import tap_loss
 from .tiled import TiledObjective
-from .views import MARGIN, View, noisy
+from .views import MARGIN, View, noisy, random_view
 
 
 class Objective(Protocol):
@@ -110,7 +111,7 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
     """
     settings = job.settings
     # Every view of a scale shows the same size.
-    view = View(MARGIN, MARGIN, 2 * MARGIN + settings.roll, settings.encode_scale or 1.0)
+    view = View(MARGIN, MARGIN, 2 * MARGIN + (settings.roll or 0), settings.encode_scale or 1.0)
     tiles = job.tiles(*view.size(scale.height, scale.width))
     # Maps of another size have been here before.
     arena.clear()
@@ -124,3 +125,13 @@ def make_objective(job: Job, scale: Scale, content: Tensor) -> Objective:
     if tiles:
         return TiledObjective(job.network, tiles, terms, content, weights, noise)
     return WholeObjective(job.network, job.taps(), terms, content, weights, noise)
+
+
+def drawn_view(settings: PaintSettings, random: torch.Generator, turn: int) -> View:
+    """How the network is to see the picture next.
+
+    Args:
+        turn: number of the view, from 0 on.
+    """
+    roll, scale = settings.roll or 0, settings.encode_scale or 1.0
+    return random_view(roll, scale, random, turn, settings.orientations or 1)

@@ -79,7 +79,9 @@ class PaintSettings:
     estimator_width: float | None = setting(None, "width of that gradient's window; 1")
     pooling: str | None = setting(None, "pooling in networks that pool", POOLINGS)
     encode_scale: float | None = setting(None, "the network sees the picture this much larger")
-    roll: int = setting(16, "largest random shift of the picture under the network, in pixels")
+    roll: int | None = setting(
+        None, "largest random shift of the picture under the network, in pixels"
+    )
     orientations: int | None = setting(
         None,
         "ways that the network sees the picture in turn; 1: as it is; 2: and its mirror image; "
@@ -133,7 +135,8 @@ class PaintSettings:
                 _check(name, getattr(self, name), wanted, 1, LARGEST)
         _check("steps", self.steps, "between 1 and 1000000", 1, 1_000_000)
         _check("average", self.average, "at least 0 and below 1", 0, math.nextafter(1, 0))
-        _check("roll", self.roll, "between 0 and 64 pixels", 0, 64)
+        if self.roll is not None:
+            _check("roll", self.roll, "between 0 and 64 pixels", 0, 64)
         _check("seed", self.seed, "between 0 and 2^63 - 1", 0, 2**63 - 1)
         if self.step_window is not None:
             _check("step_window", self.step_window, "between 1 and 63 pixels", 1, 63)
@@ -172,7 +175,8 @@ class PaintSettings:
         if self.style_weight == 0 and self.statistic is not None:
             raise InputError(f"--statistic {self.statistic} has no meaning with --style-weight 0")
         if self.style_weight == 0 and self.content_weight == 0:
-            for name in ("encode_scale", "estimator", "estimator_width", "orientations", "noise"):
+            views = ("encode_scale", "roll", "orientations", "noise")
+            for name in ("estimator", "estimator_width", *views):
                 if getattr(self, name) is not None:
                     raise InputError(
                         f"{option_name(name)} has no meaning with --style-weight 0 and "

@@ -11,11 +11,11 @@ from ...engine.rounding import rounding_seed
 from ...errors import InputError
 from ...quantizers import Estimator, image_estimator
 from ...style.loop import HOLD
-from ...style.objective import Objective, make_objective
+from ...style.objective import Objective, drawn_view, make_objective
 from ...style.paint import Session
 from ...style.settings import PaintSettings
 from ...style.sources import Source
-from ...style.views import blurred, random_view
+from ...style.views import blurred
 from .loop import Advance
 
 
@@ -69,9 +69,7 @@ class Painted:
             self._objective = make_objective(job, self.session.scales[-1], self._clean.to(device))
         settings = job.settings
         if self._steps % HOLD == 0:
-            scale = settings.encode_scale or 1.0
-            turn, orientations = self._steps // HOLD, settings.orientations or 1
-            self._objective.look(random_view(settings.roll, scale, random, turn, orientations))
+            self._objective.look(drawn_view(settings, random, self._steps // HOLD))
         self._steps += 1
         name = settings.estimator
         estimator = None
