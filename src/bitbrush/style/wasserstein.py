@@ -38,7 +38,7 @@ class NormalTarget:
 
     @on_one_thread()
     def __init__(self, mean: Tensor, covariance: Tensor) -> None:
-        spectrum, directions = torch.linalg.eigh(covariance)
+        spectrum, directions = _eigenvectors(covariance)
         spectrum, directions = spectrum.flip(0).clamp(min=0), directions.flip(1)
         total = float(spectrum.sum())
         kept = int((spectrum.cumsum(0) < KEPT * total).sum()) + 1
@@ -67,7 +67,7 @@ class NormalTarget:
             return math.nan, mean * math.nan, covariance * math.nan
         scales = self.deviations
         both = scales[:, None] * (self.basis.T @ seen) * scales
-        spectrum, directions = torch.linalg.eigh((both + both.T) / 2)
+        spectrum, directions = _eigenvectors((both + both.T) / 2)
         roots = (spectrum.clamp(min=0) + FLOOR**2).sqrt()
         common = float(roots.sum()) + (rest * self.rest) ** 0.5
         distance = float(shift.square().sum()) + variance + self.variance - 2 * common
@@ -91,6 +91,19 @@ class Distance(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         of_mean, of_matrix = ctx.gradients
         return gradients[0] * of_mean, gradients[0] * of_matrix, None
+
+
+def _eigenvectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues [n], the least first, and eigenvectors [n, n] of a symmetric matrix [n, n].
+
+    LAPACK's fast way does not converge in float32 where nearly all eigenvalues are 0, as with maps
+    of hundreds of channels of which a picture wakes a few. In float64 it does.
+    """
+    try:
+        spectrum, directions = torch.linalg.eigh(matrix)
+    except RuntimeError:  # torch.linalg.LinAlgError is one
+        spectrum, directions = torch.linalg.eigh(matrix.double())
+    return spectrum.to(matrix.dtype), directions.to(matrix.dtype)
 
 
 def in_units(moments: Moments, unit: float) -> tuple[Tensor, Tensor]:
