@@ -3,7 +3,7 @@
 Which of them makes VGG-19 linear in its taps?
 
     python train/variants.py --data photos.parquet --teacher vgg19-normalised --teacher vgg19-16x \\
-        -o FOLDER [--pictures 3200] [--only "no blur"]
+        -o FOLDER [--pictures 3200] [--only "no blur"] [--compare-on photos.parquet]
 
 Data and teachers are those of `train/quickbrush.py`. What has been trained is kept in FOLDER, and
 an interrupted run goes on. Written at the end: FOLDER/variants.md, for each variant its size,
@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -106,6 +106,7 @@ class Variant:
         change: of the network, before it is trained.
         float_first: weights are floats for the first half of the training.
         with_stem: whether the stem's tap has to explain a layer.
+        all_blocks: whether each block has to explain its stage's layer, or the last one alone.
         recipe: what else is asked for, by names of the recipe.
     """
 
@@ -116,7 +117,8 @@ class Variant:
     blocks: Sequence[int] = BLOCKS
     float_first: bool = False
     with_stem: bool = True
-    recipe: Mapping[str, float] = field(default_factory=dict)
+    all_blocks: bool = False
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def built(self) -> QuickBrush:
         """The network, with weights drawn by the same seed."""
@@ -143,6 +145,9 @@ VARIANTS = (
     Variant("statistics of crops in the loss", recipe={"statistics": 0.3}),
     Variant("classes in the loss", recipe={"classes": 0.3}),
     Variant("averaged weights", recipe={"average": 0.9}),
+    Variant("all blocks asked", all_blocks=True),
+    Variant("crops at one scale", recipe={"scales": (1.0, 1.0)}),
+    Variant("crops from half to twice the size", recipe={"scales": (0.5, 2.0)}),
 )
 
 
@@ -161,7 +166,9 @@ def _train(
     signs = [layer.kernel_quantizer for layer in layers]
     half, started = has_half_units(), time.monotonic()
     asked = pairs if variant.with_stem else pairs[1:]
-    recipe = replace(recipe, **variant.recipe)  # type: ignore[arg-type]
+    if variant.all_blocks:
+        asked = [replace(pair, tap=tap) for pair in asked for tap in _stage_of(student, pair.tap)]
+    recipe = replace(recipe, **variant.recipe)
     if variant.float_first:
         for layer in layers:
             layer.kernel_quantizer = None
@@ -171,6 +178,12 @@ def _train(
                 layer.kernel_quantizer = sign
         tell(step.step)
     return student, pairs, time.monotonic() - started
+
+
+def _stage_of(student: QuickBrush, tap: str) -> list[str]:
+    """The taps of all blocks of a tap's stage."""
+    stage = tap.partition(".")[0]
+    return [each for each in student.taps if each.partition(".")[0] == stage]
 
 
 def _table(rows: Sequence[dict[str, str]]) -> str:
@@ -186,6 +199,9 @@ def main(
     without: Annotated[
         list[Path], typer.Option(help="Folders of pictures that it will be judged by.")
     ] = [],  # noqa: B006
+    compare_on: Annotated[
+        list[Path], typer.Option(help="Pictures to compare variants on; else those of --data.")
+    ] = [],  # noqa: B006
     pictures: Annotated[int, typer.Option(help="Pictures that each sees.")] = 3200,
     only: Annotated[list[str], typer.Option(help="Variants, in their words.")] = [],  # noqa: B006
 ) -> None:
@@ -200,7 +216,10 @@ def main(
         for name in teacher
     ]
     cache = PictureCache.build(data, output / "pictures.u8", unwanted=unwanted(without))
-    crops = random_crops(cache, CROPS, Recipe.size, Recipe.scales, np.random.default_rng(SEED))
+    seen = cache
+    if compare_on:
+        seen = PictureCache.build(compare_on, output / "compared.u8", unwanted=unwanted(without))
+    crops = random_crops(seen, CROPS, Recipe.size, Recipe.scales, np.random.default_rng(SEED))
     recipe = Recipe(pictures=pictures)
     rows: list[dict[str, str]] = []
     with Bar() as bar:
