@@ -46,33 +46,75 @@ class PixelCanvas:
             self.pixels.clamp_(0, 1)
 
 
-class FourierCanvas:
-    """The spectrum of decorrelated colours; a sigmoid keeps the picture in [0, 1].
+class Spectra:
+    """Pictures of one size as spectra of decorrelated colours.
 
     Each frequency is scaled by 1 / f, so that an optimiser's steps of equal size change large
     shapes more than fine ones (Olah et al. 2017, Feature Visualization).
     """
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, like: Tensor) -> None:
         """Args:
-        image: RGB [1, 3, H, W] in [0, 1] to begin with; the inverse gives it back.
+        like: has their size, device and type.
         """
-        self.size = (image.shape[-2], image.shape[-1])
+        self.size = (like.shape[-2], like.shape[-1])
         rows = torch.fft.fftfreq(self.size[0])[:, None]
         columns = torch.fft.rfftfreq(self.size[1])[None]
         lowest = 1 / max(self.size)
-        self.scale = (1 / (rows.square() + columns.square()).sqrt().clamp(min=lowest)).to(image)
-        self.colour = COLOUR.to(image)
-        logit = torch.logit(image.detach()[0], EDGE)
-        plain = torch.einsum("dc,chw->dhw", torch.linalg.inv(self.colour), logit)
+        self.scale = (1 / (rows.square() + columns.square()).sqrt().clamp(min=lowest)).to(like)
+        self.colour = COLOUR.to(like)
+
+    def of(self, picture: Tensor) -> Tensor:
+        """The spectrum [3, H, W // 2 + 1, 2] of a picture [1, 3, H, W]; `picture` inverts it."""
+        plain = torch.einsum("dc,chw->dhw", torch.linalg.inv(self.colour), picture[0])
         spectrum = torch.fft.rfft2(plain, norm="ortho") / self.scale
-        self.spectrum = torch.view_as_real(spectrum).contiguous().requires_grad_(True)
+        return torch.view_as_real(spectrum).contiguous()
+
+    def picture(self, spectrum: Tensor) -> Tensor:
+        """RGB [1, 3, H, W], not bounded."""
+        plain = torch.fft.irfft2(
+            torch.view_as_complex(spectrum) * self.scale, s=self.size, norm="ortho"
+        )
+        return torch.einsum("cd,dhw->chw", self.colour, plain)[None]
+
+
+class FourierCanvas:
+    """The spectrum of decorrelated colours; the picture is clamped to [0, 1] after each step.
+
+    A sigmoid would keep it there, too, but what is white or black in the photograph would have
+    next to no gradient behind it, and stay as it is or break up into dots.
+    """
+
+    def __init__(self, image: Tensor) -> None:
+        """Args:
+        image: RGB [1, 3, H, W] in [0, 1] to begin with.
+        """
+        self._spectra = Spectra(image)
+        self.spectrum = self._spectra.of(image.detach()).requires_grad_(True)
         self.parameters = [self.spectrum]
 
     def image(self) -> Tensor:
-        spectrum = torch.view_as_complex(self.spectrum) * self.scale
-        plain = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
-        return torch.sigmoid(torch.einsum("cd,dhw->chw", self.colour, plain))[None]
+        return self._spectra.picture(self.spectrum)
+
+    def constrain(self) -> None:
+        with torch.no_grad():
+            self.spectrum.copy_(self._spectra.of(self.image().clamp(0, 1)))
+
+
+class SigmoidCanvas:
+    """The same with a sigmoid in place of the clamp, for pictures that begin grey."""
+
+    def __init__(self, image: Tensor) -> None:
+        """Args:
+        image: RGB [1, 3, H, W] in [0, 1] to begin with.
+        """
+        self._spectra = Spectra(image)
+        logit = torch.logit(image.detach(), EDGE)
+        self.spectrum = self._spectra.of(logit).requires_grad_(True)
+        self.parameters = [self.spectrum]
+
+    def image(self) -> Tensor:
+        return torch.sigmoid(self._spectra.picture(self.spectrum))
 
     def constrain(self) -> None:
         """The sigmoid already keeps the picture in range."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import InputError
 from .state import State
 
-FORMAT = "bitbrush-checkpoint-1"
+FORMAT = "bitbrush-checkpoint-2"
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class PaintDefaults:
 
 LEARNING_RATES = {
     ("adam", "pixels"): 0.045,
-    ("adam", "fourier"): 0.03,
+    ("adam", "fourier"): 0.008,
     ("lbfgs", "pixels"): 1.0,
     ("lbfgs", "fourier"): 1.0,
 }

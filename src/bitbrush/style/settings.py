@@ -67,7 +67,7 @@ class PaintSettings:
     min_size: int = setting(128, "long edge in pixels of the first, coarsest scale")
     optimizer: str = setting("adam", "optimiser of the canvas", OPTIMIZERS)
     learning_rate: float | None = setting(
-        None, "step size; 0.045 for adam (0.03 on a fourier canvas), 1 for lbfgs"
+        None, "step size; 0.045 for adam (0.008 on a fourier canvas), 1 for lbfgs"
     )
     schedule: str = setting("constant", "how that step size falls within a scale", SCHEDULES)
     average: float = setting(0.95, "decay of the running average of steps that is the result")

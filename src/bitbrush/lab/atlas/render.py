@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...networks.taps import Network
 from ...style.adam import Adam
-from ...style.canvas import FourierCanvas
+from ...style.canvas import SigmoidCanvas
 from ...style.views import View, random_view
 
 ROLL = 8
@@ -53,7 +53,7 @@ def rendered(
     for first in range(0, len(directions), TOGETHER):
         chosen = torch.stack(list(directions[first : first + TOGETHER]))
         start = (0.5 + 0.02 * torch.randn(len(chosen), 3, size, size, generator=random)).clamp(0, 1)
-        canvases = [FourierCanvas(each[None]) for each in start]
+        canvases = [SigmoidCanvas(each[None]) for each in start]
         adam = Adam([p for canvas in canvases for p in canvas.parameters], RATE)
         for step in range(steps):
             view = random_view(ROLL, 1.0, random, step)
@@ -67,7 +67,7 @@ def rendered(
 def _loss(
     network: Network,
     tap: str,
-    canvases: Sequence[FourierCanvas],
+    canvases: Sequence[SigmoidCanvas],
     directions: Tensor,
     mean: Tensor,
     view: View,
