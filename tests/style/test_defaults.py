@@ -32,6 +32,7 @@ def test_nothing_but_what_may_be_left_out_is_left_out(name: str) -> None:
         "orientations",
         "noise",
         "learning_rate",
+        "average",
     ):
         assert getattr(settings, field) is not None
 
@@ -52,3 +53,14 @@ def test_lbfgs_gets_a_loss_that_stays_the_same() -> None:
     assert resolved(PaintSettings()).noise == 0.02
     assert resolved(PaintSettings(optimizer="lbfgs")).noise == 0
     assert resolved(PaintSettings(optimizer="lbfgs", noise=0.1)).noise == 0.1
+
+
+@pytest.mark.parametrize("nothing", [{}, {"content_weight": 0.0, "style_weight": 0.0}])
+def test_how_large_steps_are_and_how_many_are_averaged(nothing: dict[str, float]) -> None:
+    """By the network and the optimiser, for colours alone as well."""
+    settings = resolved(PaintSettings(**nothing))  # type: ignore[arg-type]
+    assert (settings.learning_rate, settings.average) == (0.045, 0.95)
+    of_vgg = resolved(PaintSettings(network="vgg19-16x", canvas="fourier", **nothing))  # type: ignore[arg-type]
+    assert (of_vgg.learning_rate, of_vgg.average) == (0.008, 0.99)
+    asked = PaintSettings(optimizer="lbfgs", average=0.5, **nothing)  # type: ignore[arg-type]
+    assert (resolved(asked).learning_rate, resolved(asked).average) == (1.0, 0.5)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PaintDefaults:
-    """Taps, how the network sees the picture, and the estimator of its gradient."""
+    """Taps, how the network sees the picture, the estimator of its gradient, and the way there.
+
+    Attributes:
+        learning_rate: of Adam on pixels.
+    """
 
     content_taps: str
     style_taps: str
@@ -26,15 +30,12 @@ class PaintDefaults:
     orientations: int = 1
     noise: float = 0.0
     statistic: str = "covariance"
+    learning_rate: float = 0.045
+    average: float = 0.95
 
 
-LEARNING_RATES = {
-    ("adam", "pixels"): 0.045,
-    ("adam", "fourier"): 0.008,
-    ("lbfgs", "pixels"): 1.0,
-    ("lbfgs", "fourier"): 1.0,
-}
-"""Step sizes by optimiser and canvas."""
+OTHER_RATES = {("adam", "fourier"): 0.008, ("lbfgs", "pixels"): 1.0, ("lbfgs", "fourier"): 1.0}
+"""Step sizes by optimiser and canvas, where that is not Adam on pixels: the same for all."""
 
 STEP_WINDOW = 3
 """Side in pixels of the blur of Adam's mean squares, on a canvas of pixels."""
@@ -113,6 +114,7 @@ DEFAULTS: dict[str, PaintDefaults] = {
         "relu3_1",
         "relu1_1:2.7,relu2_1:2.2,relu3_1:1.3,relu4_1:0.6,relu5_1:0.2",
         orientations=4,
+        average=0.99,
     ),
     "vgg19-normalised": PaintDefaults("relu3_1", "relu1_1,relu1_2,relu2_1,relu2_2,relu3_1"),
     "squeezenet": PaintDefaults(
@@ -186,7 +188,10 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
         # Each would keep all the style's maps.
         filled["orientations"] = 1
     if settings.learning_rate is None:
-        filled["learning_rate"] = LEARNING_RATES[settings.optimizer, settings.canvas]
+        way = settings.optimizer, settings.canvas
+        filled["learning_rate"] = OTHER_RATES.get(way, defaults.learning_rate)
+    if settings.average is None:
+        filled["average"] = defaults.average
     if settings.step_window is None and settings.takes_step_window():
         filled["step_window"] = STEP_WINDOW
     if settings.style_size is None and settings.counts_style():

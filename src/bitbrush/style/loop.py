@@ -157,7 +157,7 @@ class ScalePainter:
             else resize(previous.cpu(), scale.height, scale.width).to(device)
         )
         self.canvas: Canvas = make_canvas(job.settings.canvas, start.clamp(0, 1))
-        self.average = Average(job.settings.average)
+        self.average = Average(job.settings.average or 0.0)
         self.optimizer = _optimizer(job, self.canvas)
         self.objective = make_objective(job, scale, self.content)
 
