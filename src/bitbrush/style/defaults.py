@@ -118,8 +118,11 @@ DEFAULTS: dict[str, PaintDefaults] = {
     ),
     "vgg19-normalised": PaintDefaults("relu3_1", "relu1_1,relu1_2,relu2_1,relu2_2,relu3_1"),
     "squeezenet": PaintDefaults(
-        "stage2.block2",
+        "stage1.block2,stage2.block2",
         "stem:4.1,stage1.block2:1.9,stage2.block2:1.5,stage3.block2:0.53,stage3.block4:0.16",
+        roll=0,
+        orientations=4,
+        learning_rate=0.03,
     ),
     "googlenet": _INCEPTION,
     "inception-v3": _INCEPTION,
