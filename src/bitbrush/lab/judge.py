@@ -21,6 +21,10 @@ from ..weights.loading import load_network
 SQUEEZENET = "squeezenet"
 """The usual judge. The default network is neither painted nor trained with it."""
 
+CONTENT = {SQUEEZENET: "stage2.block2"}
+"""Content taps of judges, features.7 of torchvision's; what a network paints best with is a matter
+of its own. Others look at the first one that they paint with."""
+
 NOTHING = 1e-30
 """What distances are relative to where content and style, or a content's positions, are the same.
 Features of any scale are squared, so it is small."""
@@ -53,7 +57,8 @@ class Judge:
         if defaults is None:
             raise InputError(f"{network.name} has no taps to judge by")
         self.style_taps = tuple(parse_taps(defaults.style_taps))
-        self.content_tap = next(iter(parse_taps(defaults.content_taps)))
+        painted = next(iter(parse_taps(defaults.content_taps)))
+        self.content_tap = CONTENT.get(network.name, painted)
 
     @classmethod
     def load(cls, name: str = SQUEEZENET, device: str = "cpu") -> Judge:
