@@ -34,7 +34,7 @@ class PaintDefaults:
     average: float = 0.95
 
 
-OTHER_RATES = {("adam", "fourier"): 0.008, ("lbfgs", "pixels"): 1.0, ("lbfgs", "fourier"): 1.0}
+OTHER_RATES = {("adam", "fourier"): 0.008, ("lbfgs", "pixels"): 1.0, ("lbfgs", "fourier"): 0.5}
 """Step sizes by optimiser and canvas, where that is not Adam on pixels: the same for all."""
 
 STEP_WINDOW = 3

@@ -67,7 +67,7 @@ class PaintSettings:
     min_size: int = setting(128, "long edge in pixels of the first, coarsest scale")
     optimizer: str = setting("adam", "optimiser of the canvas", OPTIMIZERS)
     learning_rate: float | None = setting(
-        None, "step size of Adam on pixels; on a fourier canvas 0.008, and of L-BFGS 1"
+        None, "step size of Adam on pixels; on a fourier canvas 0.008, of L-BFGS 1 and 0.5"
     )
     schedule: str = setting("constant", "how that step size falls within a scale", SCHEDULES)
     average: float | None = setting(
