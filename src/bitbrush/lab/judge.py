@@ -21,9 +21,14 @@ from ..weights.loading import load_network
 SQUEEZENET = "squeezenet"
 """The usual judge. The default network is neither painted nor trained with it."""
 
-CONTENT = {SQUEEZENET: "stage2.block2"}
-"""Content taps of judges, features.7 of torchvision's; what a network paints best with is a matter
-of its own. Others look at the first one that they paint with."""
+TAPS: dict[str, tuple[tuple[str, ...], str]] = {
+    SQUEEZENET: (
+        ("stem", "stage1.block2", "stage2.block2", "stage3.block2", "stage3.block4"),
+        "stage2.block2",
+    )
+}
+"""Taps of style and of content, here torchvision's features.1, 4, 7, 10 and 12, and features.7: a
+measure does not change with how its network paints. Other judges look at what they paint with."""
 
 NOTHING = 1e-30
 """What distances are relative to where content and style, or a content's positions, are the same.
@@ -53,12 +58,14 @@ class Judge:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        if network.name in TAPS:
+            self.style_taps, self.content_tap = TAPS[network.name]
+            return
         defaults = DEFAULTS.get(network.name)
         if defaults is None:
             raise InputError(f"{network.name} has no taps to judge by")
         self.style_taps = tuple(parse_taps(defaults.style_taps))
-        painted = next(iter(parse_taps(defaults.content_taps)))
-        self.content_tap = CONTENT.get(network.name, painted)
+        self.content_tap = next(iter(parse_taps(defaults.content_taps)))
 
     @classmethod
     def load(cls, name: str = SQUEEZENET, device: str = "cpu") -> Judge:
