@@ -173,7 +173,7 @@ def test_wasserstein_sees_faint_features_that_covariance_does_not() -> None:
 
 
 def test_wasserstein_where_few_channels_are_awake() -> None:
-    """LAPACK's float32 does not converge there, for the style or for the picture."""
+    """LAPACK's float32 does not converge on such a style."""
     random = draws()
     few = torch.randn(2, 32, 400, generator=random) * torch.logspace(0, -2, 32)[:, None]
     matrices = few @ few.mT / 400

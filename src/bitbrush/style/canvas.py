@@ -116,9 +116,6 @@ class SigmoidCanvas:
     def image(self) -> Tensor:
         return torch.sigmoid(self._spectra.picture(self.spectrum))
 
-    def constrain(self) -> None:
-        """The sigmoid already keeps the picture in range."""
-
 
 def make_canvas(name: str, image: Tensor) -> Canvas:
     """The canvas of that name, holding the image [1, 3, H, W]."""
