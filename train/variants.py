@@ -3,7 +3,7 @@
 Which of them makes VGG-19 linear in its taps?
 
     python train/variants.py --data photos.parquet --teacher vgg19-normalised --teacher vgg19-16x \\
-        -o FOLDER [--pictures 3200] [--only "no blur"] [--compare-on photos.parquet]
+        -o FOLDER [--pictures 3200] [--only "no blur"]
 
 Data and teachers are those of `train/quickbrush.py`. What has been trained is kept in FOLDER, and
 an interrupted run goes on. Written at the end: FOLDER/variants.md, for each variant its size,
@@ -199,9 +199,6 @@ def main(
     without: Annotated[
         list[Path], typer.Option(help="Folders of pictures that it will be judged by.")
     ] = [],  # noqa: B006
-    compare_on: Annotated[
-        list[Path], typer.Option(help="Pictures to compare variants on; else those of --data.")
-    ] = [],  # noqa: B006
     pictures: Annotated[int, typer.Option(help="Pictures that each sees.")] = 3200,
     only: Annotated[list[str], typer.Option(help="Variants, in their words.")] = [],  # noqa: B006
 ) -> None:
@@ -216,10 +213,7 @@ def main(
         for name in teacher
     ]
     cache = PictureCache.build(data, output / "pictures.u8", unwanted=unwanted(without))
-    seen = cache
-    if compare_on:
-        seen = PictureCache.build(compare_on, output / "compared.u8", unwanted=unwanted(without))
-    crops = random_crops(seen, CROPS, Recipe.size, Recipe.scales, np.random.default_rng(SEED))
+    crops = random_crops(cache, CROPS, Recipe.size, Recipe.scales, np.random.default_rng(SEED))
     recipe = Recipe(pictures=pictures)
     rows: list[dict[str, str]] = []
     with Bar() as bar:
