@@ -19,7 +19,7 @@ from .kernel import Kernel
 from .kernels import WINOGRAD, WINOGRAD_FLOATS
 from .launch import CHUNKS, address, workspace
 from .packing import Filters, blocks_of
-from .sizes import BLOCK, FLOATS, GAP, GROUP, LARGEST, VALUES
+from .sizes import BLOCK, FLOATS, GAP, GROUP, LANES, LARGEST, VALUES
 
 BEFORE = torch.tensor([[2.0, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
 """From three weights of a line to four; twice the usual, so that they are integers."""
@@ -90,7 +90,8 @@ class OctetFilters(Winograd):
     """Filters for gradients in 8-bit integers.
 
     Attributes:
-        weights: int8 [16, blocks of C, O / 4, 64, 4], with O up to a multiple of 64.
+        weights: int8 [16, blocks of C, O / 4, 64, 4], with O up to a multiple of 64, the channels
+        n, n + 16, n + 32 and n + 48 of every 64 together.
         base: int32 [16, blocks of C, 64], what takes the added 128 of every value away again.
     """
 
@@ -98,9 +99,10 @@ class OctetFilters(Winograd):
         super().__init__(filters)
         whole, blocks = self.spread(filters), blocks_of(self.channels_in)
         self.base = (-(LARGEST + 1) * whole.sum(2)).int()
-        arranged = whole.to(torch.int8).view(VALUES, blocks, BLOCK, self.room // 4, 4)
+        # In the order in which the kernel rounds values.
+        arranged = whole.to(torch.int8).view(VALUES, blocks, BLOCK, -1, 4, LANES)
         self.weights = empty((VALUES, blocks, self.room // 4, BLOCK, 4), torch.int8)
-        self.weights.copy_(arranged.transpose(2, 3))
+        self.weights.copy_(arranged.permute(0, 1, 3, 5, 2, 4).flatten(2, 3))
 
     def add_gradient(self, gradient: Tensor, result: Tensor, around: Surroundings) -> None:
         steps = {

@@ -16,12 +16,16 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..precision import cpu_features, octet_units
-from ..sizes import BLOCK, LANES, TILE, VALUES
+from ..sizes import BLOCK, LANES, ROW, TILE, VALUES
 from . import llvm
 from .llvm import ADDRESS, F32, I1, I8, I16, I32, I64
 
 ROUNDED = 1.5 * 2.0**23
 """Added to a float32 of smaller magnitude, it leaves the nearest integer in the lowest bits."""
+
+OVER_FOUR = -sum(0x4B400000 << place for place in range(0, 32, 8)) % 2**32
+"""Added to four such numbers, each 8 bits above the one before, it leaves nothing but the integers;
+the number is the bits of `ROUNDED`."""
 
 
 PAIRS = 7
@@ -122,19 +126,24 @@ def _larger(builder: Any, one: Any, other: Any) -> Any:
 
 @intrinsic
 def round_octets(typing: Any, values: Any, inverse: Any, octets: Any) -> Any:
-    """octets = values inverse + 128, to the nearest, for 64 floats."""
+    """octets = values inverse + 128, to the nearest, for 64 floats.
+
+    Octet 4 n + k is of value 16 k + n: so nothing moves from lane to lane.
+    """
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, inverse, octets = arguments
-        scaled = builder.fmul(
-            llvm.load(builder, values, llvm.vector(F32)), llvm.splat(builder, inverse)
-        )
-        shifted = builder.fadd(scaled, llvm.constant(F32, ROUNDED + 128.0))
-        llvm.store(
-            builder,
-            builder.trunc(builder.bitcast(shifted, llvm.vector(I32)), llvm.vector(I8)),
-            octets,
-        )
+        factor = llvm.splat(builder, inverse, LANES)
+        shifted = llvm.constant(F32, ROUNDED + 128.0, LANES)
+        words = llvm.constant(I32, OVER_FOUR, LANES)
+        for octet in range(4):
+            value = llvm.load(builder, llvm.offset(builder, values, ROW * octet), llvm.row(F32))
+            bits = builder.bitcast(
+                llvm.multiply_add(builder, value, factor, shifted), llvm.row(I32)
+            )
+            place = llvm.constant(I32, 8 * octet, LANES)
+            words = builder.add(words, builder.shl(bits, place))
+        llvm.store(builder, words, octets)
         return context.get_dummy_value()
 
     return types.void(ADDRESS, types.float32, ADDRESS), emit
