@@ -8,6 +8,7 @@ from bitbrush.bench import parts
 from bitbrush.bench.parts import Span, least_work, parts_of, profiled
 from bitbrush.bench.step import Engine, make_step
 from bitbrush.engine import profiling
+from bitbrush.engine import winograd as ways
 
 
 def test_parts_are_told_apart_and_add_up() -> None:
@@ -48,7 +49,7 @@ def test_a_real_step_has_all_of_them(precision: str) -> None:
     assert all(found[part] > 0 for part in parts.PARTS)
 
 
-def test_the_least_work_of_quicknet() -> None:
+def test_the_least_work_of_quicknet(monkeypatch: pytest.MonkeyPatch) -> None:
     peaks: dict[str, float | None] = {"popcount_words": 4e10, "int8_macs": 3e11}
     peaks |= {"float32_macs": 1e11, "bf16_macs": 2e11, "tile_macs": None, "sign_tile_macs": None}
     work = least_work("quicknet-v1", 512, "low-bit", peaks)
@@ -57,9 +58,15 @@ def test_the_least_work_of_quicknet() -> None:
     assert work[parts.GRADIENT].seconds == pytest.approx(5 * work[parts.FORWARD].seconds)
     values = 4 * 128 * 128 * (64 + 32 + 16 + 8)
     assert work[parts.FORWARD].bytes == 8.5 * values
-    for precision, speed in (("int8", 3e11), ("float32", 1e11)):
-        winograd = least_work("quicknet-v1", 512, precision, peaks)[parts.GRADIENT]
-        assert winograd.seconds == pytest.approx(macs * 16 / 36 / speed)
+    winograd = least_work("quicknet-v1", 512, "float32", peaks)[parts.GRADIENT]
+    assert winograd.seconds == pytest.approx(macs * 16 / 36 / 1e11)
+    for units, share in (
+        (["avx2"], 16 / 36),
+        (["avx512vnni", "avx2"], (3 * 25 / 81 + 16 / 36) / 4),
+    ):
+        monkeypatch.setattr(ways, "octet_units", lambda _, units=units: units)
+        winograd = least_work("quicknet-v1", 512, "int8", peaks)[parts.GRADIENT]
+        assert winograd.seconds == pytest.approx(macs * share / 3e11)
     whole = least_work("quicknet-v1", 512, "bf16", peaks)
     tiled = least_work("quicknet-v1", 512, "bf16", peaks | {"tile_macs": 1e12})
     assert whole[parts.GRADIENT].seconds == pytest.approx(macs / 2e11)

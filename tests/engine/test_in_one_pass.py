@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
+from bitbrush.engine import winograd
 from bitbrush.engine.backward import Surroundings
 from bitbrush.engine.factors import factor_of
 from bitbrush.engine.launch import empty_map
 from bitbrush.engine.packing import Filters, blocks_of, padded
-from bitbrush.engine.precision import Precision, has_tiles
+from bitbrush.engine.precision import Precision, cpu_features, has_tiles, octet_units
 from bitbrush.engine.products import Matrix
 from bitbrush.engine.transposed import TransposedFilters
 from bitbrush.quantizers import Estimator
@@ -137,6 +138,28 @@ def test_threads_make_no_difference(
     assert all(torch.equal(other, found[0]) for other in found[1:])
     expected = conv2d_input(found[0].shape, signs, gradient, padding=1)
     assert relative(found[0], expected) < tolerance
+
+
+@pytest.mark.parametrize("results", [2, 3])
+@pytest.mark.parametrize("size", [(1, 1), (3, 9), (10, 23), (32, 33)])
+def test_tiles_of_either_size(
+    relative: Relative, monkeypatch: pytest.MonkeyPatch, results: int, size: tuple[int, int]
+) -> None:
+    if results == 3 and octet_units(cpu_features())[:1] == ["avx2"]:
+        pytest.skip("AVX2 has no room for the sums of such tiles")
+    monkeypatch.setattr(winograd, "octet_results", lambda *_: results)
+    # Beside one cell alone, whatever a map from cells to values gets wrong shows.
+    torch.manual_seed(0)
+    signs, run = made(torch.randn(64, 70, 3, 3), "int8")
+    gradient = torch.zeros(1, 64, *size)
+    gradient[..., size[0] // 2, size[1] // 2] = torch.randn(64)
+    found = run(last(gradient), Surroundings(torch.ones(64)))
+    expected = conv2d_input(found.shape, signs, gradient, padding=1)
+    assert relative(found, expected) < 1e-2
+    gradient = torch.randn(1, 64, *size)
+    found = run(last(gradient), Surroundings(torch.ones(64)))
+    expected = conv2d_input(found.shape, signs, gradient, padding=1)
+    assert relative(found, expected) < {2: 0.02, 3: 0.04}[results]
 
 
 @in_tiles

@@ -23,15 +23,13 @@ from ..engine.profiling import FLOATS as FLOAT_LAYERS
 from ..engine.profiling import GRADIENT as GRADIENT_CONVOLUTION
 from ..engine.profiling import STAGE, STAGE_BACK
 from ..engine.sizes import BLOCK
+from ..engine.winograd import octet_results
 from ..networks.registry import network_spec
-from ..networks.summary import summarise
+from ..networks.summary import LayerSummary, summarise
 from ..networks.taps import Network
 from .step import spread_taps
 
 TAP_LOSS_BACK = "_TapLossBackward"
-
-WINOGRAD = 16 / 36
-"""Products of Winograd's way for one of the plain way: 16 for 2 x 2 sums of 9."""
 
 FORWARD = "stages, forward"
 GRADIENT = "stages, backward: gradient convolutions"
@@ -151,11 +149,12 @@ def least_work(
     ]
     binary = sum(layer.macs.get(1, 0) for layer in layers)
     real = sum(layer.macs.get(32, 0) for layer in layers)
-    values, real_values = 0, 0
+    values, real_values, wound = 0, 0, 0.0
     for layer in layers:
         count = _product(layer.output or ())
         if 1 in layer.macs:
             values += count
+            wound += layer.macs[1] * _winograd(layer, precision)
         elif layer.macs:
             real_values += count
     shapes = _tap_shapes(network, size)
@@ -167,7 +166,7 @@ def least_work(
     between = 0 if in_tiles or precision in ("float32", "int8") else 2 * through
     return {
         FORWARD: _forward(binary, peaks, 8.5 * values),
-        GRADIENT: _gradient(binary, precision, peaks, (between or 8.25) * values),
+        GRADIENT: _gradient(binary, wound, precision, peaks, (between or 8.25) * values),
         BACKWARD: Work("masks and sums", 0.0, (8.25 + between if between else 0) * values),
         FLOATS: Work(
             f"{2 * real / 1e9:.1f} G float32 products, there and back",
@@ -189,16 +188,30 @@ def _forward(macs: int, peaks: Mapping[str, float | None], size: float) -> Work:
     return Work(f"{text}popcounts", _over(macs / BLOCK, peaks["popcount_words"]), size)
 
 
+def _winograd(layer: LayerSummary, precision: Precision) -> float:
+    """Products of Winograd's way, for one of a 3x3 convolution's plain way."""
+    filters = layer.output[0] if layer.output else 1
+    channels = layer.weights[1] // (9 * filters)
+    results = octet_results(channels, filters) if precision == "int8" else 2
+    return (results + 2) ** 2 / (3 * results) ** 2
+
+
 def _gradient(
-    macs: int, precision: Precision, peaks: Mapping[str, float | None], size: float
+    macs: int,
+    wound: float,
+    precision: Precision,
+    peaks: Mapping[str, float | None],
+    size: float,
 ) -> Work:
+    """Args:
+    wound: products of Winograd's way.
+    """
     if precision == "low-bit":
         text = f"{LOW_BITS * macs / 1e9:.1f} G one-bit products, popcounts"
         return Work(text, _over(LOW_BITS * macs / BLOCK, peaks["popcount_words"]), size)
     if precision in ("float32", "int8"):
-        products = WINOGRAD * macs
-        text = f"{products / 1e9:.1f} G products in {precision}, Winograd's way"
-        return Work(text, _over(products, peaks[f"{precision}_macs"]), size)
+        text = f"{wound / 1e9:.1f} G products in {precision}, Winograd's way"
+        return Work(text, _over(wound, peaks[f"{precision}_macs"]), size)
     in_tiles = peaks["tile_macs"] is not None
     text = f"{macs / 1e9:.1f} G products in {precision}{', in tiles' if in_tiles else ''}"
     return Work(text, _over(macs, peaks["tile_macs"] or peaks["bf16_macs"]), size)

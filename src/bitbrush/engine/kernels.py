@@ -85,10 +85,12 @@ _BACK_FIELDS = (
     "unit_real zero_real running tap result workspace workspace_bytes "
 )
 _WINOGRAD_FIELDS = (
-    f"{_BACK_FIELDS} runs tiles down across values_step sums_step sums none whole copies "
+    f"{_BACK_FIELDS} runs tiles down across results values_step sums_step sums none whole copies "
 )
 
-WINOGRAD = Kernel(".winograd", "winograd", f"{_WINOGRAD_FIELDS} base octets_step octets units")
+WINOGRAD = Kernel(
+    ".winograd", "winograd", f"base octets_step octets units sum_real {_WINOGRAD_FIELDS}"
+)
 WINOGRAD_FLOATS = Kernel(".winograd", "winograd_floats", _WINOGRAD_FIELDS)
 AMX = Kernel(".amx", "amx", f"{_BACK_FIELDS} bands rows")
 PRODUCTS = Kernel(

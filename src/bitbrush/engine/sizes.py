@@ -39,8 +39,8 @@ WINDOW = 3
 SEEN = 2
 """Results of a blur that look at a cell along an axis, at most."""
 
-VALUES = 16
-"""Values of a `winograd` tile between its two maps."""
+MOST_VALUES = 25
+"""Values of a `winograd` tile between its two maps, at most."""
 
 LARGEST = 127
 """These values lie between -127 and +127; they are kept with 128 added, as the instruction wants
@@ -61,7 +61,7 @@ CELLS = 11**2
 RESULTS = POSITIONS_AT_ONCE * FLOATS
 """Bytes of 64 filters' results there."""
 
-GROUP = 32
+GROUP = 16
 """Tiles whose values meet the weights while these are in the cache."""
 
 POSITIONS = 64

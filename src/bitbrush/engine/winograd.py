@@ -1,9 +1,9 @@
-"""The way back through a one-bit 3x3 convolution, four results at a time.
+"""The way back through a one-bit 3x3 convolution, 2x2 or 3x3 results at a time.
 
-There are 16 products for what takes 36 otherwise (see `native.winograd_simd`), in 8-bit integers
-for CPUs that multiply those, or in float32. What precedes and follows is done along the way: the
-scale and the mask of the relu before, the factors of sign's gradient, the sum with the gradient
-around the block, and the tap's own gradient behind.
+There are 16 products for what takes 36 otherwise, or 25 for what takes 81 (see
+`native.winograd_simd`), in 8-bit integers for CPUs that multiply those, or in float32. What
+precedes and follows is done along the way: the scale and the mask of the relu before, the factors
+of sign's gradient, the sum with the gradient around the block, and the tap's own gradient behind.
 """
 
 from __future__ import annotations
@@ -19,14 +19,47 @@ from .kernel import Kernel
 from .kernels import WINOGRAD, WINOGRAD_FLOATS
 from .launch import CHUNKS, address, workspace
 from .packing import Filters, blocks_of
-from .sizes import BLOCK, FLOATS, GAP, GROUP, LANES, LARGEST, VALUES
+from .precision import cpu_features, octet_units
+from .sizes import BLOCK, FLOATS, GAP, GROUP, LANES, LARGEST
 
-BEFORE = torch.tensor([[2.0, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
-"""From three weights of a line to four; twice the usual, so that they are integers."""
+TWOS = torch.tensor([[2.0, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
+"""From three weights of a line to four, for two results; twice the usual, to be integers."""
+
+THREES = torch.tensor([[1.0, 0, 0], [1, -1, 1], [1, 2, 4], [4, 2, 1], [0, 0, 1]])
+"""To five, for three results; integers, too."""
+
+UNITS = {2: 1 / 4, 3: 1.0}
+"""What a sum of products counts then, by the results along an axis."""
+
+CHANNELS = 256
+"""At most, where three results along an axis are faster: of more channels the maps are small, and
+the weights, half as many again, do not stay in the cache."""
+
+
+def octet_results(channels: int, filters: int) -> int:
+    """Results of a tile along each axis, where gradients are in 8-bit integers.
+
+    Args:
+        channels, filters: of the convolution; which is which does not matter.
+    """
+    # Weights of up to 49 leave no room for sums of pairs in 16 bits, which AVX2 has instead.
+    fours = octet_units(cpu_features())[:1] == ["avx512vnni"]
+    return 3 if fours and max(channels, filters) <= CHANNELS else 2
 
 
 class Winograd(Backward):
-    """What both kinds of numbers have in common."""
+    """What both kinds of numbers have in common.
+
+    Attributes:
+        results: of a tile, along each axis.
+    """
+
+    results = 2
+
+    @property
+    def values(self) -> int:
+        """Of a tile and a channel, between its two maps."""
+        return (self.results + 2) ** 2
 
     @property
     def room(self) -> int:
@@ -34,9 +67,10 @@ class Winograd(Backward):
         return BLOCK * blocks_of(self.channels_out)
 
     def spread(self, filters: Filters) -> Tensor:
-        """The weights of each kind, [16, C, O] with C and O up to multiples of 64."""
-        spread = torch.einsum("ia,coab,jb->ijco", BEFORE, self.kernel(filters), BEFORE)
-        whole = torch.zeros(VALUES, BLOCK * blocks_of(self.channels_in), self.room)
+        """The weights of each kind, [values, C, O] with C and O up to multiples of 64."""
+        before = THREES if self.results == 3 else TWOS
+        spread = torch.einsum("ia,coab,jb->ijco", before, self.kernel(filters), before)
+        whole = torch.zeros(self.values, BLOCK * blocks_of(self.channels_in), self.room)
         whole[:, : self.channels_in, : self.channels_out] = spread.flatten(0, 1)
         return whole
 
@@ -48,7 +82,7 @@ class Winograd(Backward):
         around: Surroundings,
         steps: Mapping[str, int],
         sizes: Mapping[str, int],
-        **others: int,
+        **others: float,
     ) -> None:
         """Runs the kernel.
 
@@ -59,13 +93,13 @@ class Winograd(Backward):
         """
         images, _, height, width = gradient.shape
         threads = torch.get_num_threads()
-        down, across = -(-height // 2), -(-width // 2)
+        down, across = -(-height // self.results), -(-width // self.results)
         tiles = images * down * across
         groups = -(-tiles // GROUP)
         parts = min(blocks_of(self.channels_in), -(-threads // groups))
         words = self.room // BLOCK * 8
         places, end = {}, 0
-        copies = VALUES * 4 * self.room
+        copies = self.values * 4 * self.room
         for name, size in {**sizes, "none": words, "whole": words, "copies": copies}.items():
             places[name] = end
             end += -(-size // GAP) * GAP
@@ -78,6 +112,7 @@ class Winograd(Backward):
             tiles=tiles,
             down=down,
             across=across,
+            results=self.results,
             **self.arguments(gradient, result, around),
             **workspace(end).arguments(),
             **steps,
@@ -90,18 +125,19 @@ class OctetFilters(Winograd):
     """Filters for gradients in 8-bit integers.
 
     Attributes:
-        weights: int8 [16, blocks of C, O / 4, 64, 4], with O up to a multiple of 64, the channels
-        n, n + 16, n + 32 and n + 48 of every 64 together.
-        base: int32 [16, blocks of C, 64], what takes the added 128 of every value away again.
+        weights: int8 [values, blocks of C, O / 4, 64, 4], with O up to a multiple of 64; the
+            channels n, n + 16, n + 32 and n + 48 of every 64 lie together.
+        base: int32 [values, blocks of C, 64], what takes the added 128 of every value away again.
     """
 
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
+        self.results = octet_results(self.channels_in, self.channels_out)
         whole, blocks = self.spread(filters), blocks_of(self.channels_in)
         self.base = (-(LARGEST + 1) * whole.sum(2)).int()
         # In the order in which the kernel rounds values.
-        arranged = whole.to(torch.int8).view(VALUES, blocks, BLOCK, -1, 4, LANES)
-        self.weights = empty((VALUES, blocks, self.room // 4, BLOCK, 4), torch.int8)
+        arranged = whole.to(torch.int8).view(self.values, blocks, BLOCK, -1, 4, LANES)
+        self.weights = empty((self.values, blocks, self.room // 4, BLOCK, 4), torch.int8)
         self.weights.copy_(arranged.permute(0, 1, 3, 5, 2, 4).flatten(2, 3))
 
     def add_gradient(self, gradient: Tensor, result: Tensor, around: Surroundings) -> None:
@@ -111,25 +147,35 @@ class OctetFilters(Winograd):
             "sums_step": GROUP * FLOATS + 2 * GAP,
         }
         sizes = {
-            "values": VALUES * steps["values_step"],
-            "octets": VALUES * steps["octets_step"],
-            "sums": VALUES * steps["sums_step"],
-            "units": 4 * GROUP,
+            "values": self.values * steps["values_step"],
+            "octets": self.values * steps["octets_step"],
+            "sums": self.values * steps["sums_step"],
+            "units": 4 * self.values * GROUP,
         }
-        weights, base = address(self.weights), address(self.base)
-        self.launch(WINOGRAD, gradient, result, around, steps, sizes, weights=weights, base=base)
+        self.launch(
+            WINOGRAD,
+            gradient,
+            result,
+            around,
+            steps,
+            sizes,
+            weights=address(self.weights),
+            base=address(self.base),
+            sum_real=UNITS[self.results] / LARGEST,
+        )
 
 
 class FloatFilters(Winograd):
     """Filters for gradients in float32.
 
     Attributes:
-        weights: float32 [16, blocks of C, O, 64], with O up to a multiple of 64.
+        weights: float32 [values, blocks of C, O, 64], with O up to a multiple of 64.
     """
 
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
-        arranged = self.spread(filters).view(VALUES, -1, BLOCK, self.room).transpose(2, 3)
+        whole = self.spread(filters) * UNITS[self.results]
+        arranged = whole.view(self.values, -1, BLOCK, self.room).transpose(2, 3)
         self.weights = empty(tuple(arranged.shape))
         self.weights.copy_(arranged)
 
@@ -139,8 +185,8 @@ class FloatFilters(Winograd):
             "sums_step": GROUP * FLOATS + 2 * GAP,
         }
         sizes = {
-            "values": VALUES * steps["values_step"],
-            "sums": VALUES * steps["sums_step"],
+            "values": self.values * steps["values_step"],
+            "sums": self.values * steps["sums_step"],
         }
         self.launch(
             WINOGRAD_FLOATS, gradient, result, around, steps, sizes, weights=address(self.weights)

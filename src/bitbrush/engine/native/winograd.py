@@ -1,10 +1,10 @@
-"""The way back through a one-bit 3x3 convolution, four results at a time (`winograd_simd`).
+"""The way back through a one-bit 3x3 convolution, 2x2 or 3x3 results at a time (`winograd_simd`).
 
-There are 16 products for what takes 36 otherwise. The 16 weights are small integers and so exact.
-The 16 values of a tile are rounded to 8 bits, in units of the tile's own largest, for CPUs that
-multiply those, or are floats. What precedes and follows is done along the way: the scale and the
-mask of the relu before, the factors of sign's gradient, the sum with the gradient around the block,
-and the tap's own gradient behind.
+There are 16 products for what takes 36 otherwise, or 25 for what takes 81. The weights are small
+integers and so exact. The values of each kind in a tile are rounded to 8 bits, in units of the
+largest of them, for CPUs that multiply those, or are floats. What precedes and follows is done
+along the way: the scale and the mask of the relu before, the factors of sign's gradient, the sum
+with the gradient around the block, and the tap's own gradient behind.
 """
 
 from __future__ import annotations
@@ -20,20 +20,17 @@ from ..sizes import (
     GROUP,
     LANES,
     LARGEST,
+    MOST_VALUES,
     TILE,
-    VALUES,
 )
 from . import products_simd, simd, winograd_simd
 from .finishing import finish_gradients
 from .pixels import load_block
 from .sharing import next_chunk, take_seat
 
-UNIT = 1 / 4
-"""Weights are doubled along each axis, to be integers."""
-
-CELL_BYTES = 8 * VALUES
-RESULTS = 4 * FLOATS
-"""Bytes of 16 addresses, and of the four results of 64 filters."""
+CELL_BYTES = 8 * MOST_VALUES
+RESULTS = 9 * FLOATS
+"""Bytes of the addresses of a tile's cells, and of its results of 64 filters, at most."""
 
 
 @njit
@@ -43,7 +40,7 @@ def _prepare(record: Any, workspace: int) -> None:
     for block in range(blocks):
         simd.store_word(workspace + record.none + 8 * block, 0)
         simd.store_word(workspace + record.whole + 8 * block, -1)
-        for cell in range(VALUES):
+        for cell in range((record.results + 2) ** 2):
             copy = workspace + record.copies + cell * FLOATS * blocks
             simd.clear(copy + FLOATS * block)
 
@@ -51,20 +48,20 @@ def _prepare(record: Any, workspace: int) -> None:
 @njit
 def _spread(
     record: Any, workspace: int, tile: int, cells: int, words: int, values: int, step: int
-) -> Any:
-    """The 16 values of each channel of a tile; returns the largest magnitude.
+) -> None:
+    """The values of each channel of a tile.
 
     Args:
-        cells, words: room for 16 addresses each.
+        cells, words: room for an address of each cell.
         values, step: as `winograd_simd.spread` has them.
     """
     height, width, channels = record.height, record.width, record.channels
-    down, across = record.down, record.across
-    blocks = (channels + BLOCK - 1) // BLOCK
-    image, top = tile // (down * across), 2 * (tile // across % down) - 1
-    left = 2 * (tile % across) - 1
-    for cell in range(VALUES):
-        y, x = top + cell // 4, left + cell % 4
+    down, across, results = record.down, record.across, record.results
+    blocks, side = (channels + BLOCK - 1) // BLOCK, results + 2
+    image, top = tile // (down * across), results * (tile // across % down) - 1
+    left = results * (tile % across) - 1
+    for cell in range(side**2):
+        y, x = top + cell // side, left + cell % side
         source, bits = record.gradient, workspace + record.none
         if 0 <= y < height and 0 <= x < width:
             pixel = (image * height + y) * width + x
@@ -82,21 +79,24 @@ def _spread(
         simd.store_word(cells + 8 * cell, source)
         simd.store_word(words + 8 * cell, bits)
     rows = (channels + LANES - 1) // LANES
-    return winograd_simd.spread(cells, words, rows, record.scale, values, step)
+    if results == 3:
+        winograd_simd.spread_threes(cells, words, rows, record.scale, values, step)
+    else:
+        winograd_simd.spread_twos(cells, words, rows, record.scale, values, step)
 
 
 @njit
-def _finish(record: Any, tile: int, block: int, results: int, term: int) -> None:
-    """Hands on the four results of a tile."""
+def _finish(record: Any, tile: int, block: int, found: int, term: int) -> None:
+    """Hands on the results of a tile."""
     height, width, down, across = record.height, record.width, record.down, record.across
-    image, top = tile // (down * across), 2 * (tile // across % down)
-    left = 2 * (tile % across)
+    results = record.results
+    image, top = tile // (down * across), results * (tile // across % down)
+    left = results * (tile % across)
     valid = min(BLOCK, record.filters - BLOCK * block)
-    for corner in range(4):
-        y, x = top + corner // 2, left + corner % 2
-        if y < height and x < width:
-            pixel = (image * height + y) * width + x
-            finish_gradients(record, pixel, 1, block, valid, results + corner * FLOATS, term)
+    for line in range(min(results, height - top)):
+        pixel = (image * height + top + line) * width + left
+        own = found + line * results * FLOATS
+        finish_gradients(record, pixel, min(results, width - left), block, valid, own, term)
 
 
 @njit
@@ -113,24 +113,44 @@ def _next_tiles(record: Any, seat: int, current: int, end: int) -> tuple[int, in
     return record.chunks * run // record.runs, record.chunks * (run + 1) // record.runs
 
 
+@njit
+def _round(values: int, step: int, octets: int, octets_step: int, units: int, record: Any) -> None:
+    """The octets of a tile's values, and what a sum of 1 counts, of each kind.
+
+    Args:
+        values: float32 [channels] of each kind, `step` bytes apart.
+        octets: uint8 [channels] of each kind, `octets_step` bytes apart.
+        units: float32 of each kind.
+    """
+    blocks = (record.channels + BLOCK - 1) // BLOCK
+    for kind in range((record.results + 2) ** 2):
+        source, target = values + kind * step, octets + kind * octets_step
+        most = winograd_simd.largest(source, blocks)
+        inverse = np.float32(LARGEST) / most if most > 0 else np.float32(0)
+        simd.store_float(units + 4 * kind, most * np.float32(record.sum_real))
+        for block in range(blocks):
+            winograd_simd.round_octets(source + FLOATS * block, inverse, target + BLOCK * block)
+
+
 def winograd(arguments: Any) -> None:
     """result = running + factors (convolution of scale gradient, where passed) + tap.
 
     gradient is float32 [N, H, W, channels], the others [N, H, W, filters]. Each of passed, running
-    and tap may be absent (0).
+    and tap may be absent (0). A tile has 2x2 or 3x3 results.
     """
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
     cells, words = simd.stack(CELL_BYTES), simd.stack(CELL_BYTES)
-    results, term = simd.stack(RESULTS), simd.stack(FLOATS)
+    found, term = simd.stack(RESULTS), simd.stack(FLOATS)
     blocks = (record.channels + BLOCK - 1) // BLOCK
     filter_blocks, room = (record.filters + BLOCK - 1) // BLOCK, BLOCK * blocks
+    kinds, step = (record.results + 2) ** 2, record.values_step
     values = record.workspace + seat * record.workspace_bytes
     octets, sums, units = values + record.octets, values + record.sums, values + record.units
     _prepare(record, values)
-    for kind in range(VALUES):
+    for kind in range(kinds):
         for block in range(blocks):
-            simd.clear(values + kind * record.values_step + FLOATS * block)
+            simd.clear(values + kind * step + FLOATS * block)
     current, end = 0, 0
     while True:
         current, end = _next_tiles(record, seat, current, end)
@@ -139,21 +159,14 @@ def winograd(arguments: Any) -> None:
         group, part = current // record.parts, current % record.parts
         first, last = group * GROUP, min((group + 1) * GROUP, record.tiles)
         for tile in range(first, last):
-            most = _spread(record, values, tile, cells, words, values, record.values_step)
-            inverse = np.float32(LARGEST) / most if most > 0 else np.float32(0)
             index = tile - first
-            simd.store_float(units + 4 * index, most * np.float32(UNIT / LARGEST))
-            for kind in range(VALUES):
-                source = values + kind * record.values_step
-                target = octets + kind * record.octets_step + index * room
-                for block in range(blocks):
-                    winograd_simd.round_octets(
-                        source + FLOATS * block, inverse, target + BLOCK * block
-                    )
+            _spread(record, values, tile, cells, words, values, step)
+            place, unit = octets + index * room, units + 4 * kinds * index
+            _round(values, step, place, record.octets_step, unit, record)
         for block in range(
             filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
         ):
-            for kind in range(VALUES):
+            for kind in range(kinds):
                 place = kind * filter_blocks + block
                 for index in range(0, last - first, TILE):
                     winograd_simd.multiply_octets(
@@ -165,22 +178,22 @@ def winograd(arguments: Any) -> None:
                     )
             for tile in range(first, last):
                 index = tile - first
+                unit = units + 4 * kinds * index
                 for lane in range(0, FLOATS, 4 * LANES):
-                    winograd_simd.collect(
-                        sums + index * FLOATS + lane,
-                        record.sums_step,
-                        simd.load_float(units + 4 * index),
-                        results + lane,
-                    )
-                _finish(record, tile, block, results, term)
+                    source = sums + index * FLOATS + lane
+                    if record.results == 3:
+                        winograd_simd.collect_threes(source, record.sums_step, unit, found + lane)
+                    else:
+                        winograd_simd.collect_twos(source, record.sums_step, unit, found + lane)
+                _finish(record, tile, block, found, term)
 
 
 def winograd_floats(arguments: Any) -> None:
-    """The same with values and weights in float32."""
+    """The same with values and weights in float32; a tile has 2x2 results."""
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
     cells, words = simd.stack(CELL_BYTES), simd.stack(CELL_BYTES)
-    results, term = simd.stack(RESULTS), simd.stack(FLOATS)
+    found, term = simd.stack(RESULTS), simd.stack(FLOATS)
     blocks = (record.channels + BLOCK - 1) // BLOCK
     filter_blocks, room = (record.filters + BLOCK - 1) // BLOCK, BLOCK * blocks
     whole = (record.channels + LANES - 1) // LANES * LANES
@@ -201,7 +214,7 @@ def winograd_floats(arguments: Any) -> None:
             filter_blocks * part // record.parts, filter_blocks * (part + 1) // record.parts
         ):
             valid = min(BLOCK, record.filters - BLOCK * block)
-            for kind in range(VALUES):
+            for kind in range((record.results + 2) ** 2):
                 totals = sums + kind * record.sums_step
                 weights = record.weights + (kind * filter_blocks + block) * room * FLOATS
                 for index in range((last - first + TILE - 1) // TILE * TILE):
@@ -221,9 +234,6 @@ def winograd_floats(arguments: Any) -> None:
             for tile in range(first, last):
                 for lane in range(0, FLOATS, 4 * LANES):
                     winograd_simd.collect_floats(
-                        sums + (tile - first) * FLOATS + lane,
-                        record.sums_step,
-                        np.float32(UNIT),
-                        results + lane,
+                        sums + (tile - first) * FLOATS + lane, record.sums_step, found + lane
                     )
-                _finish(record, tile, block, results, term)
+                _finish(record, tile, block, found, term)

@@ -1,13 +1,15 @@
-"""Vector instructions for convolutions of 2x2 results at a time in 8-bit integers; see `winograd`.
+"""Vector instructions for convolutions of 2x2 or 3x3 results at a time in 8-bit integers.
 
-A tile is four results of one channel. It takes 4x4 cells of the map, which a linear map with
-coefficients of 0 and ±1 turns into 16 values; each of them meets 16 weights made in the same way,
-and another such map turns the 16 products into the four results (Lavin and Gray 2016, F(2x2, 3x3)).
+A tile is so many results of one channel, see `winograd`. It takes cells of the map, two more along
+each axis, which a linear map turns into as many values; each of them meets weights made in the same
+way, and another such map turns the products into the results (Lavin and Gray 2016). Along one axis
+two results are those of polynomials at 0, 1, -1 and infinity, three at 0, -1, 2, 1/2 and infinity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -16,7 +18,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..precision import cpu_features, octet_units
-from ..sizes import BLOCK, LANES, ROW, TILE, VALUES
+from ..sizes import BLOCK, LANES, ROW, TILE
 from . import llvm
 from .llvm import ADDRESS, F32, I1, I8, I16, I32, I64
 
@@ -29,20 +31,39 @@ the number is the bits of `ROUNDED`."""
 
 
 PAIRS = 7
-"""Sums of two products of an octet and a weight, of at most 9, that surely fit into 16 bits."""
+"""Sums of two products of an octet and a weight, of at most 9 as 2x2 results have them, that surely
+fit into 16 bits."""
 
 
 def _steps(builder: Any, start: Any, step: Any, count: int) -> list[Any]:
     return [builder.add(start, builder.mul(step, ir.Constant(I64, n))) for n in range(count)]
 
 
-def _before(builder: Any, line: Sequence[Any]) -> list[Any]:
+def _before_two(builder: Any, line: Sequence[Any]) -> list[Any]:
     """Of four cells: a - c, b + c, c - b, b - d."""
     a, b, c, d = line
     return [builder.fsub(a, c), builder.fadd(b, c), builder.fsub(c, b), builder.fsub(b, d)]
 
 
-def _after(builder: Any, line: Sequence[Any]) -> list[Any]:
+def _before_three(builder: Any, line: Sequence[Any]) -> list[Any]:
+    """Of five cells: a + d - 1.5 (b + c), b + d - 2.5 c, c - b + 2 d, d - c - 2 b, and
+    b + e - 1.5 (c + d)."""
+    a, b, c, d, e = line
+
+    def plus(value: Any, factor: float, other: Any) -> Any:
+        constant = llvm.constant(F32, factor, value.type.count)
+        return llvm.multiply_add(builder, other, constant, value)
+
+    return [
+        plus(builder.fadd(a, d), -1.5, builder.fadd(b, c)),
+        plus(builder.fadd(b, d), -2.5, c),
+        plus(builder.fsub(c, b), 2.0, d),
+        plus(builder.fsub(d, c), -2.0, b),
+        plus(builder.fadd(b, e), -1.5, builder.fadd(c, d)),
+    ]
+
+
+def _after_two(builder: Any, line: Sequence[Any]) -> list[Any]:
     """Of four products: a + b + c, b - c - d."""
     a, b, c, d = line
     return [
@@ -51,72 +72,121 @@ def _after(builder: Any, line: Sequence[Any]) -> list[Any]:
     ]
 
 
-@intrinsic
-def spread(
-    typing: Any, cells: Any, words: Any, rows: Any, scale: Any, values: Any, step: Any
-) -> Any:
-    """The 16 values of each channel of a tile.
+def _after_three(builder: Any, line: Sequence[Any]) -> list[Any]:
+    """Of five products, with b, c and d in units of -2/9, 1/18 and -2/9: a + b + c + d,
+    2 c - b + d / 2, and 4 c + b + d / 4 + e."""
+    a, b, c, d, e = line
 
-    Args:
-        cells: the addresses of the 16 cells, float32 [16 rows] each.
-        words: the addresses of their bits; cells whose bit is not set count as 0.
-        rows: sixteenths of the channels.
-        scale: float32 [16 rows], of each channel.
-        values: float32, written; those of one kind lie together.
-        step: bytes from one kind of values to the next.
-    Returns:
-        the largest magnitude.
-    """
+    def total(*terms: tuple[float, Any]) -> Any:
+        (factor, value), *others = terms
+        found = builder.fmul(value, llvm.constant(F32, factor, value.type.count))
+        for factor, value in others:
+            constant = llvm.constant(F32, factor, value.type.count)
+            found = llvm.multiply_add(builder, value, constant, found)
+        return found
+
+    ninth = 1 / 9
+    return [
+        builder.fadd(a, total((-2 * ninth, builder.fadd(b, d)), (ninth / 2, c))),
+        total((2 * ninth, b), (ninth, c), (-ninth, d)),
+        builder.fadd(e, total((-2 * ninth, b), (2 * ninth, c), (-ninth / 2, d))),
+    ]
+
+
+LINES = {2: (_before_two, _after_two), 3: (_before_three, _after_three)}
+"""By the results along an axis: from a line of cells to values, and from products to results."""
+
+
+def _square(
+    builder: Any, change: Callable[[Any, Sequence[Any]], list[Any]], values: Sequence[Any]
+) -> list[Any]:
+    """Changes the lines and then the columns of a square of values, given line by line."""
+    side = math.isqrt(len(values))
+    lines = [change(builder, values[n : n + side]) for n in range(0, len(values), side)]
+    columns = [change(builder, column) for column in zip(*lines, strict=True)]
+    return [value for line in zip(*columns, strict=True) for value in line]
+
+
+def _spread_by(results: int) -> Any:
+    """The function below, for so many results along an axis."""
+    count = (results + 2) ** 2
+
+    @intrinsic
+    def spread(
+        typing: Any, cells: Any, words: Any, rows: Any, scale: Any, values: Any, step: Any
+    ) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            cells, words, rows, scale, values, step = arguments
+            # A narrower CPU has no registers for the cells of 16 channels.
+            lanes = LANES if "avx512f" in cpu_features() else LANES // 2
+            floats, conditions = llvm.vector(F32, lanes), llvm.vector(I1, lanes)
+            zero = llvm.constant(F32, 0.0, lanes)
+            targets = _steps(builder, values, step, count)
+            addresses, masks = (
+                [llvm.load(builder, llvm.offset(builder, start, 8 * n), I64) for n in range(count)]
+                for start in (cells, words)
+            )
+            pieces = builder.mul(rows, ir.Constant(I64, LANES // lanes))
+            with cgutils.for_range(builder, pieces) as index:
+                far = builder.mul(index.index, ir.Constant(I64, 4 * lanes))
+                near = builder.mul(index.index, ir.Constant(I64, lanes // 8))
+                factor = llvm.load(builder, builder.add(scale, far), floats)
+                seen = []
+                for address, mask in zip(addresses, masks, strict=True):
+                    word = llvm.load(builder, builder.add(mask, near), ir.IntType(lanes))
+                    bits = builder.bitcast(word, conditions)
+                    value = llvm.load(builder, builder.add(address, far), floats)
+                    seen.append(builder.select(bits, builder.fmul(value, factor), zero))
+                changed = _square(builder, LINES[results][0], seen)
+                for value, target in zip(changed, targets, strict=True):
+                    llvm.store(builder, value, builder.add(target, far))
+            return context.get_dummy_value()
+
+        return types.void(*[ADDRESS] * 6), emit
+
+    return spread
+
+
+spread_twos, spread_threes = _spread_by(2), _spread_by(3)
+"""The values of each channel of a tile.
+
+Args:
+    cells: the addresses of the cells, float32 [16 rows] each.
+    words: the addresses of their bits; cells whose bit is not set count as 0.
+    rows: sixteenths of the channels.
+    scale: float32 [16 rows], of each channel.
+    values: float32, written; those of one kind lie together.
+    step: bytes from one kind of values to the next.
+"""
+
+
+@intrinsic
+def largest(typing: Any, values: Any, blocks: Any) -> Any:
+    """The largest magnitude of so many times 64 floats."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        cells, words, rows, scale, values, step = arguments
-        # A narrower CPU has no registers for 16 cells of 16 channels.
-        lanes = LANES if "avx512f" in cpu_features() else LANES // 2
-        floats, conditions = llvm.vector(F32, lanes), llvm.vector(I1, lanes)
-        zero = llvm.constant(F32, 0.0, lanes)
-        largest = cgutils.alloca_once_value(builder, llvm.constant(I32, 0, lanes))
-        targets = _steps(builder, values, step, VALUES)
-        addresses = [
-            llvm.load(builder, llvm.offset(builder, cells, 8 * n), I64) for n in range(VALUES)
-        ]
-        masks = [llvm.load(builder, llvm.offset(builder, words, 8 * n), I64) for n in range(VALUES)]
-        pieces = builder.mul(rows, ir.Constant(I64, LANES // lanes))
-        with cgutils.for_range(builder, pieces) as index:
-            far = builder.mul(index.index, ir.Constant(I64, 4 * lanes))
-            near = builder.mul(index.index, ir.Constant(I64, lanes // 8))
-            factor = llvm.load(builder, builder.add(scale, far), floats)
-            seen = []
-            for address, mask in zip(addresses, masks, strict=True):
-                word = llvm.load(builder, builder.add(mask, near), ir.IntType(lanes))
-                bits = builder.bitcast(word, conditions)
-                scaled = builder.fmul(llvm.load(builder, builder.add(address, far), floats), factor)
-                seen.append(builder.select(bits, scaled, zero))
-            lines = [_before(builder, seen[n : n + 4]) for n in range(0, VALUES, 4)]
-            columns = [_before(builder, [line[n] for line in lines]) for n in range(4)]
-            most = builder.load(largest)
-            for n, target in enumerate(targets):
-                value = columns[n % 4][n // 4]
-                llvm.store(builder, value, builder.add(target, far))
-                magnitude = builder.and_(
-                    builder.bitcast(value, llvm.vector(I32, lanes)),
-                    llvm.constant(I32, 0x7FFFFFFF, lanes),
-                )
-                most = _larger(builder, magnitude, most)
-            builder.store(most, largest)
-        most, width = builder.load(largest), lanes
-        while width > 1:
-            width //= 2
+        values, blocks = arguments
+        lanes = BLOCK
+        found = cgutils.alloca_once_value(builder, llvm.constant(I32, 0, lanes))
+        with cgutils.for_range(builder, blocks) as block:
+            far = builder.mul(block.index, ir.Constant(I64, 4 * lanes))
+            bits = llvm.load(builder, builder.add(values, far), llvm.vector(I32))
+            magnitude = builder.and_(bits, llvm.constant(I32, 0x7FFFFFFF))
+            builder.store(_larger(builder, magnitude, builder.load(found)), found)
+        most = builder.load(found)
+        while lanes > 1:
+            lanes //= 2
             empty = ir.Constant(most.type, ir.Undefined)
             halves = [
                 builder.shuffle_vector(
-                    most, empty, ir.Constant(llvm.vector(I32, width), list(range(at, at + width)))
+                    most, empty, ir.Constant(llvm.vector(I32, lanes), list(range(at, at + lanes)))
                 )
-                for at in (0, width)
+                for at in (0, lanes)
             ]
             most = _larger(builder, *halves)
         return builder.bitcast(builder.extract_element(most, ir.Constant(I32, 0)), F32)
 
-    return types.float32(*[ADDRESS] * 6), emit
+    return types.float32(ADDRESS, ADDRESS), emit
 
 
 def _larger(builder: Any, one: Any, other: Any) -> Any:
@@ -279,47 +349,53 @@ def _sum_in_pairs(builder: Any, sums: Any, octets: Any, room: Any, weights: Any,
                     llvm.store(builder, builder.add(before, folded), address)
 
 
-def _collect(builder: Any, arguments: Any, kind: Any) -> None:
-    sums, step, unit, results = arguments
-    factor = llvm.splat(builder, unit, LANES)
-    values = [
-        llvm.load(builder, address, llvm.row(kind))
-        for address in _steps(builder, sums, step, VALUES)
-    ]
-    if kind is not F32:
-        values = [builder.sitofp(value, llvm.row(F32)) for value in values]
-    lines = [_after(builder, values[n : n + 4]) for n in range(0, VALUES, 4)]
-    for column in range(2):
-        pair = _after(builder, [line[column] for line in lines])
-        for line, value in enumerate(pair):
-            place = llvm.offset(builder, results, 4 * BLOCK * (2 * line + column))
-            llvm.store(builder, builder.fmul(value, factor), place)
+def _collect(builder: Any, results: int, values: Sequence[Any], target: Any) -> None:
+    for index, value in enumerate(_square(builder, LINES[results][1], values)):
+        llvm.store(builder, value, llvm.offset(builder, target, 4 * BLOCK * index))
+
+
+def _collect_by(results: int) -> Any:
+    """The function below, for so many results along an axis."""
+
+    @intrinsic
+    def collect(typing: Any, sums: Any, step: Any, units: Any, target: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            sums, step, units, target = arguments
+            values = []
+            for index, address in enumerate(_steps(builder, sums, step, (results + 2) ** 2)):
+                value = builder.sitofp(llvm.load(builder, address, llvm.row(I32)), llvm.row(F32))
+                unit = llvm.load(builder, llvm.offset(builder, units, 4 * index), F32)
+                values.append(builder.fmul(value, llvm.splat(builder, unit, LANES)))
+            _collect(builder, results, values, target)
+            return context.get_dummy_value()
+
+        return types.void(*[ADDRESS] * 4), emit
+
+    return collect
+
+
+collect_twos, collect_threes = _collect_by(2), _collect_by(3)
+"""The results of a tile, for 16 filters.
+
+Args:
+    sums: int32 [16] of each kind of value.
+    step: bytes from one kind to the next.
+    units: float32, what a sum of 1 counts, of each kind.
+    target: float32 [results, 64], of which 16 columns are written.
+"""
 
 
 @intrinsic
-def collect(typing: Any, sums: Any, step: Any, unit: Any, results: Any) -> Any:
-    """The four results of a tile, for 16 filters.
-
-    Args:
-        sums: int32 [16] of each kind of value.
-        step: bytes from one kind to the next.
-        unit: what a sum of 1 counts.
-        results: float32 [4, 64], of which 16 columns are written.
-    """
+def collect_floats(typing: Any, sums: Any, step: Any, target: Any) -> Any:
+    """The same, of sums in float32 that count as they are, for 2x2 results."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _collect(builder, arguments, I32)
+        sums, step, target = arguments
+        values = [
+            llvm.load(builder, address, llvm.row(F32))
+            for address in _steps(builder, sums, step, 16)
+        ]
+        _collect(builder, 2, values, target)
         return context.get_dummy_value()
 
-    return types.void(ADDRESS, ADDRESS, types.float32, ADDRESS), emit
-
-
-@intrinsic
-def collect_floats(typing: Any, sums: Any, step: Any, unit: Any, results: Any) -> Any:
-    """The same, of sums in float32."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _collect(builder, arguments, F32)
-        return context.get_dummy_value()
-
-    return types.void(ADDRESS, ADDRESS, types.float32, ADDRESS), emit
+    return types.void(*[ADDRESS] * 3), emit
