@@ -8,11 +8,13 @@ cost the same with every network. Weights and pictures are random, which changes
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..engine.profiling import seen_as
 from ..networks.registry import network_spec
 from ..networks.taps import Network
 from ..networks.vgg import Vgg
@@ -111,18 +113,17 @@ def make_step(
 
     def step() -> dict[str, Tensor]:
         leaf = picture.detach().requires_grad_(True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=engine.autocast):
+        with torch.autocast("cpu", torch.bfloat16) if engine.autocast else nullcontext():
             maps = network(leaf, taps)
         overwrite, parts = not network.keeps_taps, dict[str, float]()
         half = network.precision != "float32"
-        with torch.profiler.record_function("statistics"):
+        with seen_as("statistics"):
             losses = [
                 tap_loss(maps.pop(tap), [term], random, parts, overwrite=overwrite, half=half)
                 for tap, term in terms.items()
             ]
             loss = torch.stack(losses).sum()
-        with torch.profiler.record_function("backward"):
-            (gradient,) = torch.autograd.grad(loss, leaf)
+        (gradient,) = torch.autograd.grad(loss, leaf)
         return {"gradient": gradient}
 
     return step

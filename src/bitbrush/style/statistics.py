@@ -63,7 +63,10 @@ def channel_statistics(features: Tensor) -> Moments:
     count = features.shape[-2] * features.shape[-1]
     if count < 2:
         raise InputError("statistics need a feature map of at least two positions")
-    mean, matrix = _Covariance.apply(features)  # type: ignore[no-untyped-call]
+    if torch.is_grad_enabled() and features.requires_grad:
+        mean, matrix = _Covariance.apply(features)  # type: ignore[no-untyped-call]
+    else:
+        mean, matrix = _moments_of(features)
     return Moments(mean, matrix, count)
 
 
