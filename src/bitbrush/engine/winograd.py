@@ -66,12 +66,18 @@ class Winograd(Backward):
         """O, up to a multiple of 64."""
         return BLOCK * blocks_of(self.channels_out)
 
-    def spread(self, filters: Filters) -> Tensor:
+    def spread(self, filters: Filters, dtype: torch.dtype) -> Tensor:
         """The weights of each kind, [values, C, O] with C and O up to multiples of 64."""
         before = THREES if self.results == 3 else TWOS
-        spread = torch.einsum("ia,coab,jb->ijco", before, self.kernel(filters), before)
-        whole = torch.zeros(self.values, BLOCK * blocks_of(self.channels_in), self.room)
-        whole[:, : self.channels_in, : self.channels_out] = spread.flatten(0, 1)
+        whole = torch.zeros(
+            self.values, BLOCK * blocks_of(self.channels_in), self.room, dtype=dtype
+        )
+        kernel, side = self.kernel(filters), len(before)
+        # A line at a time: all at once would take many times the memory of what is kept.
+        for index, line in enumerate(before):
+            seen = torch.einsum("a,coab,jb->jco", line, kernel, before)
+            own = whole[side * index : side * (index + 1)]
+            own[:, : self.channels_in, : self.channels_out] = seen
         return whole
 
     def launch(
@@ -133,10 +139,10 @@ class OctetFilters(Winograd):
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
         self.results = octet_results(self.channels_in, self.channels_out)
-        whole, blocks = self.spread(filters), blocks_of(self.channels_in)
+        whole, blocks = self.spread(filters, torch.int8), blocks_of(self.channels_in)
         self.base = (-(LARGEST + 1) * whole.sum(2)).int()
         # In the order in which the kernel rounds values.
-        arranged = whole.to(torch.int8).view(self.values, blocks, BLOCK, -1, 4, LANES)
+        arranged = whole.view(self.values, blocks, BLOCK, -1, 4, LANES)
         self.weights = empty((self.values, blocks, self.room // 4, BLOCK, 4), torch.int8)
         self.weights.copy_(arranged.permute(0, 1, 3, 5, 2, 4).flatten(2, 3))
 
@@ -174,7 +180,7 @@ class FloatFilters(Winograd):
 
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
-        whole = self.spread(filters) * UNITS[self.results]
+        whole = self.spread(filters, torch.float32).mul_(UNITS[self.results])
         arranged = whole.view(self.values, -1, BLOCK, self.room).transpose(2, 3)
         self.weights = empty(tuple(arranged.shape))
         self.weights.copy_(arranged)
