@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bitbrush.engine.buffers import ALIGNED, Arena, arena, empty
+from bitbrush.engine.buffers import ALIGNED, SPACIOUS, Arena, Slots, arena, empty
 
 BIG = (256, 256)
 
@@ -73,3 +73,45 @@ def test_large_tensors_lie_in_it_and_small_ones_do_not() -> None:
     assert small.dtype == torch.int64 and small.stride() == (5, 1)
     turned = empty(BIG, torch.bfloat16, (1, 256))
     assert turned.stride() == (1, 256) and turned.dtype == torch.bfloat16
+
+
+def test_parts_lie_in_the_middle_of_their_slots() -> None:
+    own = Slots(2**20)
+    wide = own.take(8 * ALIGNED)
+    assert wide is not None
+    first = own.place_of(wide)
+    del wide
+    narrow = own.take(4 * ALIGNED)
+    assert narrow is not None and own.place_of(narrow) == first + 2 * ALIGNED
+    assert own.lent == 4 * ALIGNED and own.most == 8 * ALIGNED
+    # A slot is one part's, however much of it is left.
+    other = own.take(ALIGNED)
+    assert other is not None and own.place_of(other) == first + 8 * ALIGNED
+
+
+def test_a_slot_that_is_much_too_large_is_left_alone() -> None:
+    own = Slots(2**20)
+    wide = own.take((SPACIOUS + 1) * ALIGNED)
+    del wide
+    small = own.take(ALIGNED)
+    assert small is not None and own.place_of(small) == (SPACIOUS + 1) * ALIGNED
+
+
+def test_a_slot_is_lent_again_where_it_was() -> None:
+    own = Slots(2**20)
+    kept, part = own.take(2 * ALIGNED), own.take(2 * ALIGNED)
+    assert kept is not None and part is not None
+    place = own.place_of(part)
+    assert own.take_at(place, 2 * ALIGNED) is None
+    del part
+    again = own.take_at(place, 2 * ALIGNED)
+    assert again is not None and own.place_of(again) == place
+    kept.fill_(1)
+    again.fill_(2)
+    assert bool((kept == 1).all())
+
+
+def test_slots_come_to_an_end() -> None:
+    own = Slots(2**18)
+    assert own.take(2**18 + 1) is None and own.lacking
+    assert own.take(2**18) is not None

@@ -13,9 +13,9 @@ import contextlib
 import math
 import mmap
 import os
-import sys
 import threading
 import weakref
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,14 @@ SMALLEST = 2**17
 ALIGNED = 2**12
 """Places are multiples of this."""
 
+SPACIOUS = 8
+"""So many times as large as what it is for a slot is, at most."""
+
 ROOM = 2**36
 """Bytes of addresses that are set aside, where the machine has no less memory."""
 
 
-class Arena:
+class Lender:
     """One stretch of addresses, parts of which are lent to tensors and come back with their end.
 
     Attributes:
@@ -50,12 +53,51 @@ class Arena:
         self._room = room
         self._lock = threading.RLock()
         self._block: Any = None
-        self._free: list[tuple[int, int]] = []
-        """Stretches that are free, (first, behind the last), in order."""
         self._used = 0
         """Behind the highest byte that was ever lent."""
         self.lent = self.most = 0
         self.lacking = False
+
+    def place_of(self, tensor: Tensor) -> int:
+        """Where a tensor begins whose memory is lent from here."""
+        assert self.holds(tensor)
+        return tensor.data_ptr() - np.frombuffer(self._block, np.uint8, 1).ctypes.data
+
+    def holds(self, tensor: Tensor) -> bool:
+        """Whether a tensor's memory is lent from here."""
+        if self._block is None:
+            return False
+        start = np.frombuffer(self._block, np.uint8, 1).ctypes.data
+        return 0 <= tensor.data_ptr() - start < len(self._block)
+
+    def _hand(self, start: int, size: int) -> Tensor:
+        """uint8 [size] from a place on that nobody has."""
+        end = start + _whole(size)
+        self._used = max(self._used, end)
+        self.lent += end - start
+        self.most = max(self.most, self.lent)
+        array = np.frombuffer(self._block, np.uint8, size, start)
+        weakref.finalize(array, self._return, start, end).atexit = False
+        return torch.from_numpy(array)
+
+    def _return(self, start: int, stop: int) -> None:
+        raise NotImplementedError
+
+    def _open(self) -> None:
+        size = min(self._room, _memory())
+        while self._block is None and size >= SMALLEST:
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                self._block = _mapped(size)
+            size //= 2
+
+
+class Arena(Lender):
+    """Each part lies at the lowest place where there is room for it and not much more."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        super().__init__(room)
+        self._free: list[tuple[int, int]] = []
+        """Stretches that are free, (first, behind the last), in order."""
 
     def take(self, size: int) -> Tensor | None:
         """uint8 [size], yet to be written; None where there is no room for it."""
@@ -63,6 +105,7 @@ class Arena:
         with self._lock:
             if self._block is None:
                 self._open()
+                self._free = [] if self._block is None else [(0, len(self._block))]
             fitting = [
                 (stop - start, index)
                 for index, (start, stop) in enumerate(self._free)
@@ -72,34 +115,10 @@ class Arena:
                 self.lacking = True
                 return None
             _, index = min(fitting)
-            start = self._free[index][0]
-            return self._lend(index, start, size)
-
-    def take_at(self, start: int, size: int) -> Tensor | None:
-        """The same at a place where it once was; None while somebody has a part of that."""
-        with self._lock:
-            index = bisect.bisect_right(self._free, (start, sys.maxsize)) - 1
-            if index < 0 or self._free[index][1] < start + _whole(size):
-                return None
-            return self._lend(index, start, size)
-
-    def _lend(self, index: int, start: int, size: int) -> Tensor:
-        """A part of a free stretch."""
-        first, stop = self._free[index]
-        end = start + _whole(size)
-        left = [(first, start), (end, stop)]
-        self._free[index : index + 1] = [each for each in left if each[0] < each[1]]
-        self._used = max(self._used, end)
-        self.lent += end - start
-        self.most = max(self.most, self.lent)
-        array = np.frombuffer(self._block, np.uint8, size, start)
-        weakref.finalize(array, self._return, start, end).atexit = False
-        return torch.from_numpy(array)
-
-    def place_of(self, tensor: Tensor) -> int:
-        """Where a tensor begins whose memory is lent from here."""
-        assert self.holds(tensor)
-        return tensor.data_ptr() - np.frombuffer(self._block, np.uint8, 1).ctypes.data
+            first, stop = self._free[index]
+            end = first + whole
+            self._free[index : index + 1] = [(end, stop)] if end < stop else []
+            return self._hand(first, size)
 
     def _return(self, start: int, stop: int) -> None:
         with self._lock:
@@ -112,13 +131,6 @@ class Arena:
                 index -= 1
             self._free.insert(index, (start, stop))
 
-    def holds(self, tensor: Tensor) -> bool:
-        """Whether a tensor's memory is lent from here."""
-        if self._block is None:
-            return False
-        start = np.frombuffer(self._block, np.uint8, 1).ctypes.data
-        return 0 <= tensor.data_ptr() - start < len(self._block)
-
     def clear(self) -> None:
         """Gives the memory behind what is lent back to the system: sizes are about to change."""
         with self._lock:
@@ -130,13 +142,74 @@ class Arena:
                     self._block.madvise(mmap.MADV_DONTNEED, start, end - start)
             self._used = self._free[-1][0] if self._free else self._used
 
-    def _open(self) -> None:
-        size = min(self._room, _memory())
-        while self._block is None and size >= SMALLEST:
-            with contextlib.suppress(AttributeError, OSError, ValueError):
-                self._block = _mapped(size)
-                self._free = [(0, size)]
-            size //= 2
+
+@dataclass
+class _Slot:
+    """A place for one tensor at a time.
+
+    Attributes:
+        first, stop: where it begins, and where it has ended.
+    """
+
+    first: int
+    stop: int
+    taken: bool = True
+
+
+class Slots(Lender):
+    """Each part lies in the middle of a slot of its own.
+
+    Of any two maps that have had a slot, the first halves then lie on one side of its middle and
+    the second halves on the other. A thread that computes the same share of every map so writes
+    where it has written before, and not where another one has, from whose cache, on another part
+    of the chip, the memory would have to be fetched first.
+    """
+
+    def __init__(self, room: int) -> None:
+        super().__init__(room)
+        self._slots: list[_Slot] = []
+
+    def take(self, size: int) -> Tensor | None:
+        """uint8 [size], yet to be written; None where there is no room for it."""
+        whole = _whole(size)
+        with self._lock:
+            if self._block is None:
+                self._open()
+            fitting = [
+                each
+                for each in self._slots
+                if not each.taken and whole <= each.stop - each.first <= SPACIOUS * whole
+            ]
+            if fitting:
+                slot = min(fitting, key=lambda each: each.stop - each.first)
+                slot.taken = True
+            else:
+                end = self._used + whole
+                if self._block is None or end > len(self._block):
+                    self.lacking = True
+                    return None
+                slot = _Slot(self._used, end)
+                self._slots.append(slot)
+            spare = (slot.stop - slot.first - whole) // 2
+            return self._hand(slot.first + spare // ALIGNED * ALIGNED, size)
+
+    def take_at(self, start: int, size: int) -> Tensor | None:
+        """The same at a place where it once was; None while somebody has that slot."""
+        with self._lock:
+            slot = self._slot_of(start)
+            if slot.taken:
+                return None
+            slot.taken = True
+            return self._hand(start, size)
+
+    def _return(self, start: int, stop: int) -> None:
+        with self._lock:
+            self.lent -= stop - start
+            self._slot_of(start).taken = False
+
+    def _slot_of(self, start: int) -> _Slot:
+        index = bisect.bisect_right(self._slots, start, key=lambda each: each.first)
+        return self._slots[index - 1]
 
 
 def _whole(size: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .buffers import Arena
+    from .buffers import Slots
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Notes:
         spoiled: whether something was computed by no kernel, and so is not in them.
     """
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Slots) -> None:
         """Args:
         arena: that nobody else borrows from.
         """

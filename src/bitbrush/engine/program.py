@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from .buffers import Arena
+from .buffers import Slots
 from .notes import Notes, may_note, taking
 from .tape import Tape, can_play
 
@@ -49,7 +49,7 @@ class Program:
 
     def __init__(self, walk: Walk, image: Tensor) -> None:
         self._running = threading.Lock()
-        self._notes = Notes(Arena(ROOM))
+        self._notes = Notes(Slots(ROOM))
         with taking(self._notes):
             self._maps = list(walk(image.float().contiguous()))
         if not self._notes.usable:

@@ -18,13 +18,14 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
-from .buffers import Arena, arena, as_tensor, empty
+from .buffers import Slots, arena, as_tensor, empty
 from .notes import Notes, may_note, taking
 from .tape import Tape, can_play
 
 ROOM = 2**25
-"""Bytes of memory that a trip may take, which nobody else can use meanwhile. Where more is needed,
-Python's share of a step is small."""
+"""Bytes of memory that a step may need for a trip to be made of it, which takes up to twice as many
+for its slots, and nobody else can use them meanwhile. Where more is needed, Python's share of a
+step is small."""
 
 PIXELS = 2**18
 """Of a picture, at most: of larger ones no network takes so little."""
@@ -66,7 +67,7 @@ class RoundTrip:
         self._begin()
 
     def _begin(self) -> None:
-        self._notes = Notes(Arena(ROOM))
+        self._notes = Notes(Slots(2 * ROOM))
         self._there: Tape | None = None
         self._home: Tape | None = None
         self._shape: tuple[int, ...] = ()
