@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -170,6 +172,22 @@ def test_wasserstein_sees_faint_features_that_covariance_does_not() -> None:
 
     assert share_of_the_faint("covariance") == pytest.approx(0.3**4, rel=0.3)
     assert share_of_the_faint("wasserstein") == pytest.approx(0.3**2, rel=0.3)
+
+
+def test_what_lapack_gives_for_numbers_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32 it may give none without saying so."""
+    style, picture = maps(9, 8), maps(7, 9, seed=1)
+    expected = StyleTarget(style, "wasserstein").distance(picture, None)
+    real = torch.linalg.eigh
+
+    def silent(matrix: Tensor) -> tuple[Tensor, Tensor]:
+        spectrum, directions = real(matrix)
+        lost = math.nan if matrix.dtype == torch.float32 else 1.0
+        return spectrum * lost, directions
+
+    monkeypatch.setattr(torch.linalg, "eigh", silent)
+    found = StyleTarget(style, "wasserstein").distance(picture, None)
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_wasserstein_where_few_channels_are_awake() -> None:

@@ -96,12 +96,15 @@ class Distance(torch.autograd.Function):
 def _eigenvectors(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues [n], the least first, and eigenvectors [n, n] of a symmetric matrix [n, n].
 
-    LAPACK's fast way does not converge in float32 where nearly all eigenvalues are 0, as with maps
-    of hundreds of channels of which a picture wakes a few. In float64 it does.
+    LAPACK's fast way may not converge in float32 where nearly all eigenvalues are 0, as with maps
+    of hundreds of channels of which a picture wakes a few: it says so, or gives what is no number.
+    In float64 it does.
     """
     try:
         spectrum, directions = torch.linalg.eigh(matrix)
     except RuntimeError:  # torch.linalg.LinAlgError is one
+        spectrum = directions = matrix.new_full((), math.nan)
+    if not (spectrum.isfinite().all() and directions.isfinite().all()):
         spectrum, directions = torch.linalg.eigh(matrix.double())
     return spectrum.to(matrix.dtype), directions.to(matrix.dtype)
 
