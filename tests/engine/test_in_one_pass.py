@@ -143,7 +143,7 @@ def test_threads_make_no_difference(
     assert relative(found[0], expected) < tolerance
 
 
-NINTH = 2 / 9
+TWO_NINTHS = 2 / 9
 LINES = {
     2: (
         [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
@@ -160,9 +160,9 @@ LINES = {
         ],
         [[1, 0, 0], [1, -1, 1], [1, 2, 4], [4, 2, 1], [0, 0, 1]],
         [
-            [1, -NINTH, NINTH / 4, -NINTH, 0],
-            [0, NINTH, NINTH / 2, -NINTH / 2, 0],
-            [0, -NINTH, NINTH, -NINTH / 4, 1],
+            [1, -TWO_NINTHS, TWO_NINTHS / 4, -TWO_NINTHS, 0],
+            [0, TWO_NINTHS, TWO_NINTHS / 2, -TWO_NINTHS / 2, 0],
+            [0, -TWO_NINTHS, TWO_NINTHS, -TWO_NINTHS / 4, 1],
         ],
     ),
 }

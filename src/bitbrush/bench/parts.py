@@ -149,12 +149,12 @@ def least_work(
     ]
     binary = sum(layer.macs.get(1, 0) for layer in layers)
     real = sum(layer.macs.get(32, 0) for layer in layers)
-    values, real_values, wound = 0, 0, 0.0
+    values, real_values, fewer = 0, 0, 0.0
     for layer in layers:
         count = _product(layer.output or ())
         if 1 in layer.macs:
             values += count
-            wound += layer.macs[1] * _winograd(layer, precision)
+            fewer += layer.macs[1] * _winograd_share(layer, precision)
         elif layer.macs:
             real_values += count
     shapes = _tap_shapes(network, size)
@@ -166,7 +166,7 @@ def least_work(
     between = 0 if in_tiles or precision in ("float32", "int8") else 2 * through
     return {
         FORWARD: _forward(binary, peaks, 8.5 * values),
-        GRADIENT: _gradient(binary, wound, precision, peaks, (between or 8.25) * values),
+        GRADIENT: _gradient(binary, fewer, precision, peaks, (between or 8.25) * values),
         BACKWARD: Work("masks and sums", 0.0, (8.25 + between if between else 0) * values),
         FLOATS: Work(
             f"{2 * real / 1e9:.1f} G float32 products, there and back",
@@ -188,7 +188,7 @@ def _forward(macs: int, peaks: Mapping[str, float | None], size: float) -> Work:
     return Work(f"{text}popcounts", _over(macs / BLOCK, peaks["popcount_words"]), size)
 
 
-def _winograd(layer: LayerSummary, precision: Precision) -> float:
+def _winograd_share(layer: LayerSummary, precision: Precision) -> float:
     """Products of Winograd's way, for one of a 3x3 convolution's plain way."""
     filters = layer.output[0] if layer.output else 1
     channels = layer.weights[1] // (9 * filters)
@@ -198,20 +198,20 @@ def _winograd(layer: LayerSummary, precision: Precision) -> float:
 
 def _gradient(
     macs: int,
-    wound: float,
+    fewer: float,
     precision: Precision,
     peaks: Mapping[str, float | None],
     size: float,
 ) -> Work:
     """Args:
-    wound: products of Winograd's way.
+    fewer: products of Winograd's way.
     """
     if precision == "low-bit":
         text = f"{LOW_BITS * macs / 1e9:.1f} G one-bit products, popcounts"
         return Work(text, _over(LOW_BITS * macs / BLOCK, peaks["popcount_words"]), size)
     if precision in ("float32", "int8"):
-        text = f"{wound / 1e9:.1f} G products in {precision}, Winograd's way"
-        return Work(text, _over(wound, peaks[f"{precision}_macs"]), size)
+        text = f"{fewer / 1e9:.1f} G products in {precision}, Winograd's way"
+        return Work(text, _over(fewer, peaks[f"{precision}_macs"]), size)
     in_tiles = peaks["tile_macs"] is not None
     text = f"{macs / 1e9:.1f} G products in {precision}{', in tiles' if in_tiles else ''}"
     return Work(text, _over(macs, peaks["tile_macs"] or peaks["bf16_macs"]), size)

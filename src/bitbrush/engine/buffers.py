@@ -15,6 +15,7 @@ import mmap
 import os
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ ROOM = 2**36
 """Bytes of addresses that are set aside, where the machine has no less memory."""
 
 
-class Lender:
+class Lender(ABC):
     """One stretch of addresses, parts of which are lent to tensors and come back with their end.
 
     Attributes:
@@ -80,8 +81,9 @@ class Lender:
         weakref.finalize(array, self._return, start, end).atexit = False
         return torch.from_numpy(array)
 
+    @abstractmethod
     def _return(self, start: int, stop: int) -> None:
-        raise NotImplementedError
+        """What lay there is nobody's any more."""
 
     def _open(self) -> None:
         size = min(self._room, _memory())

@@ -63,10 +63,7 @@ def channel_statistics(features: Tensor) -> Moments:
     count = features.shape[-2] * features.shape[-1]
     if count < 2:
         raise InputError("statistics need a feature map of at least two positions")
-    if torch.is_grad_enabled() and features.requires_grad:
-        mean, matrix = _Covariance.apply(features)  # type: ignore[no-untyped-call]
-    else:
-        mean, matrix = _moments_of(features)
+    mean, matrix = _Covariance.apply(features)  # type: ignore[no-untyped-call]
     return Moments(mean, matrix, count)
 
 
