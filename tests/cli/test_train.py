@@ -120,6 +120,33 @@ def test_binarynet_errors_are_one_line(data: Path, tmp_path: Path) -> None:
     assert "there is no" in said("--data", tmp_path / "nothing.tar.gz")
     assert "held out" in said("--hold-out", 500)
     assert "positive" in said("--hours", 0)
+    assert "did you mean 'packed'" in said("--engine", "pakced")
+    assert "no one-bit 3x3 convolution" in said("--engine", "packed", "--float")
+
+
+def test_both_engines_train(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "milliseconds", lambda *_: {"one-bit": 1.0, "float": 2.0})
+    latent = []
+    for engine in ("packed", "float"):
+        binarynet(data, tmp_path / engine, "--engine", engine)
+        state = load_file(tmp_path / engine / "latent.safetensors")
+        latent.append(state["convolutions.3.weight"])
+    # Their gradients are rounded differently, and nothing else.
+    apart = (latent[0] - latent[1]).norm() / latent[1].norm()
+    assert 0 < apart < 0.05
+    said = binarynet(data, tmp_path / "packed", "--engine", "float", "--quiet", code=2)
+    assert "another engine" in said
+
+
+def test_without_numba_training_is_in_floats(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitbrush.cli.train.find_spec", lambda name: None)
+    monkeypatch.setattr(comparison, "milliseconds", lambda *_: {"one-bit": 1.0, "float": 2.0})
+    assert "pip install numba" in binarynet(data, tmp_path, "--engine", "packed", code=2)
+    binarynet(data, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pth", weights_only=True)
+    assert state["training"]["engine"] == "float"
 
 
 @pytest.mark.parametrize("source", ["own", "whole"])

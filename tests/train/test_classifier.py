@@ -34,24 +34,25 @@ def training(
     recipe: ClassifierRecipe = RECIPE,
     one_bit: bool = True,
     hours: float | None = None,
+    packed: bool = False,
 ) -> Training:
     torch.manual_seed(recipe.seed)
     network = Cifar10BinaryNet(1 / 16, classes=2, one_bit=one_bit)
-    aside = pictures(10, seed=1)
-    return Training(network, pictures(), aside, recipe, checkpoint=checkpoint, hours=hours)
+    limits = {"checkpoint": checkpoint, "hours": hours, "packed": packed}
+    return Training(network, pictures(), pictures(10, seed=1), recipe, **limits)
 
 
-@pytest.mark.parametrize("stop", [4, 5, 7])
-def test_a_stopped_training_goes_on_bit_for_bit(tmp_path: Path, stop: int) -> None:
-    whole = training()
+@pytest.mark.parametrize(("stop", "packed"), [(4, False), (5, False), (7, False), (7, True)])
+def test_a_stopped_training_goes_on_bit_for_bit(tmp_path: Path, stop: int, packed: bool) -> None:
+    whole = training(packed=packed)
     list(whole.run())
     path = tmp_path / "checkpoint.pth"
-    first = training(path)
+    first = training(path, packed=packed)
     for _ in first.run():
         if first.steps == stop:
             first.save()
             break
-    second = training(path)
+    second = training(path, packed=packed)
     assert second.steps == stop
     list(second.run())
     for (name, ours), theirs in zip(
@@ -61,8 +62,10 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path: Path, stop: int) -> No
     assert [replace(p, seconds=0) for p in whole.points] == [
         replace(p, seconds=0) for p in second.points
     ]
-    done = training(path)
+    done = training(path, packed=packed)
     assert done.finished and not list(done.run())
+    with pytest.raises(InputError, match="another engine"):
+        training(path, packed=not packed)
 
 
 def test_a_killed_training_goes_on_from_its_last_point(tmp_path: Path) -> None:

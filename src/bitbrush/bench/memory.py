@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from ..allocator import return_freed_memory
 from ..process_memory import forget_peak, peak_resident, resident
-from ..style.allocator import return_freed_memory
 from .step import Engine, make_step
 from .timing import Advance, Times, timed
 from .workers import run_worker, serve

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..choices import ENGINES
+from ..errors import InputError, unknown_name
 from .app import app, options
+from .engine_notes import compile_kernels
 from .progress import progress
 from .signals import Interruptions
 
@@ -25,6 +28,13 @@ app.add_typer(train, name="train")
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Folder of everything made.", show_default=False)
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="How one-bit convolutions of 3x3 are computed: packed, on bits, with gradients of "
+        "8-bit integers; float; or auto: packed where the CPU multiplies those.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of weights, order and shifts.")]
 
@@ -67,6 +77,7 @@ def cifar10_binarynet(
     twin: Annotated[
         bool, typer.Option("--float", help="Train the float twin, into the folder's 'float'.")
     ] = False,
+    engine: Engine = "auto",
     seed: Seed = 0,
 ) -> None:
     """Train larq's BinaryNet on CIFAR-10, or continue.
@@ -84,11 +95,13 @@ def cifar10_binarynet(
     chosen = recipe_of(recipe, epochs, seed)
     check_limits(chosen, hours)
     folder = output / "float" if twin else output
+    _check(engine)
     network = _binarynet(width, seed, one_bit=not twin)
+    packed = _packs(network, engine)
     with progress("decoding") as bar:
         pictures, tested = read_cifar10(data, test, lambda count: bar.update(count))
     kept, aside = held_out(pictures, hold_out, seed)
-    training = _training(network, kept, aside, chosen, folder, hours, SIZE)
+    training = _training(network, kept, aside, chosen, folder, hours, SIZE, packed)
     _run(training, folder, network.name)
     last = training.points[-1]
     result = read_result(folder / "result.json")
@@ -132,6 +145,7 @@ def classifier(
             show_default="the first picture's, or the only one the network takes",
         ),
     ] = None,
+    engine: Engine = "auto",
     seed: Seed = 0,
 ) -> None:
     """Train a network as a classifier of other pictures, from random weights, or continue.
@@ -146,11 +160,13 @@ def classifier(
     chosen = with_epochs(SCRATCH, epochs, seed)
     fed = fed_size(network, size)
     check_limits(chosen, hours)
+    _check(engine)
     with progress("decoding") as bar:
         read = decoded(rows_of(data), data, None, None, lambda count: bar.update(count))
     kept, aside = splits(read, data, seed)
     made = fresh(network, len(kept.classes), seed)
-    training = _training(made, kept, aside, chosen, output, hours, fed or kept.size)
+    packed = _packs(made, engine)
+    training = _training(made, kept, aside, chosen, output, hours, fed or kept.size, packed)
     _run(training, output, network)
     source = {"source": "trained by bitbrush", "data": data.name, "classes": str(len(kept.classes))}
     weights = _save(made, output, source)
@@ -178,10 +194,13 @@ def _training(
     folder: Path,
     hours: float | None,
     size: int,
+    packed: bool,
 ) -> Training:
     from ..train.classifier import Training
 
     folder.mkdir(parents=True, exist_ok=True)
+    if packed:
+        compile_kernels()
     return Training(
         network,
         kept,
@@ -191,7 +210,37 @@ def _training(
         hours=hours,
         size=size,
         autocast=_has_half_units(),
+        packed=packed,
     )
+
+
+def _check(engine: str) -> None:
+    """Raises InputError: another name, or there is no Numba for it."""
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    if engine == "packed" and find_spec("numba") is None:
+        raise InputError("the packed engine needs Numba: pip install numba")
+
+
+def _packs(network: Network, engine: str) -> bool:
+    """Whether to compute on bits.
+
+    Raises:
+        InputError: it was asked for, and there is nothing to be computed so.
+    """
+    if engine == "float" or find_spec("numba") is None:
+        return False
+    from ..engine.octets import has_octet_products
+    from ..train.on_bits import fitting
+
+    if fitting(network):
+        return engine == "packed" or has_octet_products()
+    if engine == "packed":
+        raise InputError(
+            f"{network.name} has no one-bit 3x3 convolution that could be packed; "
+            "leave out --engine"
+        )
+    return False
 
 
 def _has_half_units() -> bool:

@@ -46,6 +46,9 @@ ROUND = Kernel(
     "chunks rows values channels width blocks packed row_bytes image_bytes height pixel_bytes "
     "planes plane_bytes inverse_real seed",
 )
+SPREAD = Kernel(
+    ".octets", "spread", "chunks rows values channels width height inverse seed border grid"
+)
 STEM = Kernel(
     ".stem",
     "stem",
@@ -126,4 +129,4 @@ KERNELS = (
     *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),
     *((CONVOLVE_TILES, RESIDUAL_TILES) if "amx-int8" in cpu_features() else ()),
 )
-"""All that this CPU has a use for."""
+"""All that painting has a use for on this CPU; `SPREAD`, for training, is compiled when needed."""

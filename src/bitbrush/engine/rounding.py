@@ -1,4 +1,4 @@
-"""The seed of low-bit gradients' rounding."""
+"""The seed with which gradients are rounded by chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _seed: ContextVar[int] = ContextVar("rounding_seed", default=0)
 
 @contextmanager
 def rounding_seed(seed: int) -> Iterator[None]:
-    """Within this context low-bit gradients are rounded with this seed (of which 32 bits count).
+    """Within this context gradients are rounded by chance with this seed (of which 32 bits count).
 
     Bound to the current thread or task, so two paintings in one process do not disturb each other.
     """

@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..allocator import return_freed_memory, trim
 from ..engine.buffers import arena
 from ..networks.taps import Network
-from .allocator import return_freed_memory, trim
 from .job import Job
 from .losses import IMAGE, ContentTerm, Term, evaluate, grouped, summed
 from .scales import Scale

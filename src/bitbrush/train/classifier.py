@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..allocator import keep_freed_memory
+from ..engine.rounding import rounding_seed
 from ..errors import BitbrushError, InputError
 from ..layers import QUANTIZED_LAYERS
 from ..networks.taps import Network
@@ -29,6 +31,12 @@ from .recipes import ClassifierRecipe, check_limits
 
 FLIPS_EVERY = 10
 """Of so many steps one is looked at for flipped bits, which costs a pass over all weights."""
+
+SPREAD = 0x9E3779B1
+"""Numbers of steps times this are far apart from each other, as seeds (Knuth's golden ratio)."""
+
+UNTOLD = {"engine": "float"}
+"""What older checkpoints were made with, which do not tell."""
 
 CHECK_BATCH = 100
 """Pictures that are classified at a time. A fixed number, since rounding may depend on it."""
@@ -110,6 +118,7 @@ class Training:
         hours: float | None = None,
         size: int | None = None,
         autocast: bool = False,
+        packed: bool = False,
     ) -> None:
         """Args:
         network: with logits for the pictures' classes; trained in place.
@@ -118,6 +127,7 @@ class Training:
         hours: most time, all runs together.
         size: side in pixels at which the network sees the pictures, if not their own.
         autocast: compute in bfloat16 where torch does so on its own.
+        packed: compute one-bit convolutions on bits (see `on_bits`), which needs Numba.
         Raises:
             InputError: fewer pictures than a batch, no end to the training, a size that the
                 network does not take, or a checkpoint of another training.
@@ -125,9 +135,15 @@ class Training:
         check_limits(recipe, hours)
         if len(pictures) < recipe.batch:
             raise InputError(f"{len(pictures)} pictures are less than a batch of {recipe.batch}")
+        if packed:
+            from .on_bits import on_bits
+
+            on_bits(network)
+        keep_freed_memory()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pictures, self.held_out, self.recipe = pictures, held_out, recipe
-        self.checkpoint, self.hours, self.autocast = checkpoint, hours, autocast
+        self.checkpoint, self.hours = checkpoint, hours
+        self.autocast, self.packed = autocast, packed
         self.size = size or pictures.size
         network.check(torch.empty(1, 3, self.size, self.size, device="meta"), ["logits"])
         self._one_bit = one_bit_weights(network)
@@ -222,6 +238,7 @@ class Training:
             "recipe": recipe,
             "number of pictures": len(self.pictures),
             "size of pictures": self.size,
+            "engine": "packed" if self.packed else "float",
         }
 
     def _restore(self, path: Path) -> None:
@@ -231,7 +248,7 @@ class Training:
         except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
             raise InputError(f"{path} is no checkpoint of a training, or damaged") from error
         for what, ours in self._identity().items():
-            if theirs.get(what) != ours:
+            if theirs.get(what, UNTOLD.get(what)) != ours:
                 raise InputError(
                     f"{path} was made with another {what}; choose another output folder"
                 )
@@ -258,7 +275,8 @@ class Training:
                 f"the training failed at step {self.steps}: the loss is {loss.item()}"
             )
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with rounding_seed(self.recipe.seed ^ self.steps * SPREAD):
+            loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.network.constrain()
         if look:

@@ -120,7 +120,8 @@ def write_card(training: Training, weights: Path, path: Path, data: str, command
         f"- validation: {found.right:,} of {found.pictures:,} pictures right after the last step; "
         "they chose nothing",
         f"- training: {training.seconds / 3600:.2f} h, {training.epochs:.2f} epochs, "
-        f"{training.steps:,} steps of {recipe.batch} pictures, {torch.get_num_threads()} threads",
+        f"{training.steps:,} steps of {recipe.batch} pictures, {torch.get_num_threads()} threads, "
+        f"{'packed' if training.packed else 'float'} engine",
         f"- recipe: Adam at {training.rate:g}, warm-up for {recipe.warm_up:.0%} of it, cosine, "
         f"moved by up to {recipe.shift} px, mirrored, labels smoothed by {recipe.smoothing:g}, "
         f"seed {recipe.seed}",

@@ -1,4 +1,4 @@
-"""Memory that is freed goes back to the system, where the C library can be told so."""
+"""Whether memory that is freed goes back to the system, where the C library can be told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import ctypes
 MAPPED = 2**21
 """Bytes from which on a block is mapped by itself, and unmapped when it is freed."""
 
-_M_MMAP_THRESHOLD = -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
+
+AT_ONCE = 2**26
+"""Bytes by which memory grows, where it is kept."""
 
 
 def return_freed_memory() -> None:
@@ -18,6 +21,17 @@ def return_freed_memory() -> None:
     """
     _tell_glibc("mallopt", _M_MMAP_THRESHOLD, MAPPED)
     trim()
+
+
+def keep_freed_memory() -> None:
+    """Has glibc keep what is freed for what comes next, for the rest of the process.
+
+    A step of training needs the same memory as the one before; to get large blocks from the system
+    each time, page by page, takes a tenth of it and more.
+    """
+    _tell_glibc("mallopt", _M_MMAP_MAX, 0)
+    _tell_glibc("mallopt", _M_TRIM_THRESHOLD, 2**31 - 1)
+    _tell_glibc("mallopt", _M_TOP_PAD, AT_ONCE)
 
 
 def trim() -> None:
