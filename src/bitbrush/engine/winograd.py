@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .backward import Backward, Surroundings
+from .backward import KERNEL, Backward, Surroundings
 from .buffers import empty
 from .kernel import Kernel
 from .kernels import WINOGRAD, WINOGRAD_FLOATS
@@ -72,12 +72,14 @@ class Winograd(Backward):
         whole = torch.zeros(
             self.values, BLOCK * blocks_of(self.channels_in), self.room, dtype=dtype
         )
-        kernel, side = self.kernel(filters), len(before)
-        # A line at a time: all at once would take many times the memory of what is kept.
-        for index, line in enumerate(before):
-            seen = torch.einsum("a,coab,jb->jco", line, kernel, before)
-            own = whole[side * index : side * (index + 1)]
-            own[:, : self.channels_in, : self.channels_out] = seen
+        both = torch.kron(before, before)
+        # A block at a time: all at once would take many times the memory of what is kept.
+        for first, part in zip(
+            range(0, self.channels_in, BLOCK), self.kernel(filters).split(BLOCK), strict=True
+        ):
+            seen = both @ part.flatten(2).permute(2, 0, 1).reshape(KERNEL**2, -1)
+            own = whole[:, first : first + len(part), : self.channels_out]
+            own.copy_(seen.view(self.values, *part.shape[:2]))
         return whole
 
     def launch(
