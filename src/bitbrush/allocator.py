@@ -7,6 +7,9 @@ import ctypes
 MAPPED = 2**21
 """Bytes from which on a block is mapped by itself, and unmapped when it is freed."""
 
+MAPS = 2**16
+"""Most such blocks, as in the beginning."""
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -2, -3, -4
 
 AT_ONCE = 2**26
@@ -19,6 +22,7 @@ def return_freed_memory() -> None:
     By itself it raises the limit to 32 MiB as blocks come and go, keeps smaller ones in a heap
     that never shrinks, and so holds hundreds of megabytes that no tensor uses.
     """
+    _tell_glibc("mallopt", _M_MMAP_MAX, MAPS)
     _tell_glibc("mallopt", _M_MMAP_THRESHOLD, MAPPED)
     trim()
 
