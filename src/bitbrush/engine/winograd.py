@@ -74,9 +74,9 @@ class Winograd(Backward):
         )
         both = torch.kron(before, before)
         # A block at a time: all at once would take many times the memory of what is kept.
-        for first, part in zip(
-            range(0, self.channels_in, BLOCK), self.kernel(filters).split(BLOCK), strict=True
-        ):
+        kernel = self.kernel(filters)
+        for first in range(0, self.channels_in, BLOCK):
+            part = kernel[first : first + BLOCK]
             seen = both @ part.flatten(2).permute(2, 0, 1).reshape(KERNEL**2, -1)
             own = whole[:, first : first + len(part), : self.channels_out]
             own.copy_(seen.view(self.values, *part.shape[:2]))
