@@ -49,12 +49,6 @@ def test_a_statistic_of_whole_maps_keeps_them_once() -> None:
     assert resolved(asked).orientations == 2
 
 
-def test_lbfgs_gets_a_loss_that_stays_the_same() -> None:
-    assert resolved(PaintSettings()).noise == 0.02
-    assert resolved(PaintSettings(optimizer="lbfgs")).noise == 0
-    assert resolved(PaintSettings(optimizer="lbfgs", noise=0.1)).noise == 0.1
-
-
 @pytest.mark.parametrize("nothing", [{}, {"content_weight": 0.0, "style_weight": 0.0}])
 def test_how_large_steps_are_and_how_many_are_averaged(nothing: dict[str, float]) -> None:
     """By the network and the optimiser, for colours alone as well."""

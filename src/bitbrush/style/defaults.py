@@ -69,7 +69,6 @@ _QUICKBRUSH = PaintDefaults(
     "stem,stage1.block2,stage2.block3,stage3.block2,stage4.block3",
     roll=4,
     orientations=4,
-    noise=0.02,
     statistic="wasserstein",
 )
 DEFAULTS: dict[str, PaintDefaults] = {
@@ -81,7 +80,6 @@ DEFAULTS: dict[str, PaintDefaults] = {
         "stem,stage1.block1,stage2.block3,stage3.block3,stage4.block3",
         roll=4,
         orientations=4,
-        noise=0.02,
         statistic="wasserstein",
     ),
     "quicknet": _COARSE_STEM,
@@ -183,9 +181,6 @@ def resolved(settings: PaintSettings, network: Network | None = None) -> PaintSe
     if settings.estimator_width is not None and settings.estimator is None:
         # A width without a name is meant for a window that has one.
         filled["estimator"] = "approx"
-    if "noise" in filled and settings.optimizer == "lbfgs":
-        # Its steps rest on a loss that stays the same for a while.
-        filled["noise"] = 0.0
     statistic = filled.get("statistic", settings.statistic)
     if "orientations" in filled and statistic == "sliced-wasserstein":
         # Each would keep all the style's maps.
