@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from bitbrush.engine import octets
-from bitbrush.engine.octets import LARGEST, sign_grid, weight_gradient
+from bitbrush.engine.octets import sign_grid, weight_gradient
+from bitbrush.engine.sizes import LARGEST
 from bitbrush.quantizers import sign
 
 

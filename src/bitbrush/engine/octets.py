@@ -5,15 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .backward import KERNEL
 from .kernels import SPREAD
 from .launch import CHUNKS, address
 from .precision import cpu_features, octet_units
-
-KERNEL = 3
-"""Side of the convolutions that this is for; their stride and their border are 1."""
-
-LARGEST = 127
-"""Of the integers that a gradient is rounded to."""
+from .sizes import LARGEST
 
 BORDERS = {-1: -1, 0: 0, 1: 0x0101010101010101}
 """Eight cells beyond a map, by what they hold."""

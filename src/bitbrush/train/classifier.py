@@ -32,7 +32,7 @@ from .recipes import ClassifierRecipe, check_limits
 FLIPS_EVERY = 10
 """Of so many steps one is looked at for flipped bits, which costs a pass over all weights."""
 
-SPREAD = 0x9E3779B1
+APART = 0x9E3779B1
 """Numbers of steps times this are far apart from each other, as seeds (Knuth's golden ratio)."""
 
 UNTOLD = {"engine": "float"}
@@ -275,7 +275,7 @@ class Training:
                 f"the training failed at step {self.steps}: the loss is {loss.item()}"
             )
         self._optimizer.zero_grad(set_to_none=True)
-        with rounding_seed(self.recipe.seed ^ self.steps * SPREAD):
+        with rounding_seed(self.recipe.seed ^ self.steps * APART):
             loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.network.constrain()

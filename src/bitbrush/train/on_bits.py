@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..engine.backward import KERNEL
 from ..engine.modules import PackedConv2d
-from ..engine.octets import KERNEL, sign_grid, weight_gradient
+from ..engine.octets import sign_grid, weight_gradient
 from ..engine.precision import best_precision
 from ..engine.rounding import current_rounding_seed
 from ..layers import QuantConv2d

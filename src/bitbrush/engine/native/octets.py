@@ -87,11 +87,8 @@ def spread(arguments: Any) -> None:
     seat = take_seat(record)
     scratch, units, octets = simd.stack(FLOATS), simd.stack(FLOATS), simd.stack(BLOCK)
     channels, width, height = record.channels, record.width, record.height
-    blocks, border, seed = (
-        (channels + BLOCK - 1) // BLOCK,
-        record.border,
-        np.int32(np.uint32(record.seed)),
-    )
+    blocks, border = (channels + BLOCK - 1) // BLOCK, record.border
+    seed = np.int32(np.uint32(record.seed))
     while True:
         chunk = next_chunk(record, seat, record.chunks)
         if chunk < 0:
