@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .errors import InputError
+from .networks.heads import head_of
 from .networks.registry import NETWORKS, network_spec
 from .networks.taps import Network
 
@@ -87,6 +88,13 @@ def _classifies(name: str) -> bool:
     # On the meta device a network has shapes but no memory, so even VGG's is there at once.
     with torch.device("meta"):
         return "logits" in NETWORKS[name].build().taps
+
+
+def knows_imagenet(network: Network) -> bool:
+    """Whether its answers are ImageNet's classes, as far as their number tells."""
+    if "logits" not in network.taps:
+        return False
+    return len(head_of(network)[1].weight) == len(imagenet_classes())
 
 
 @torch.no_grad()

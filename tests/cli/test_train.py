@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import bitbrush.cli.main  # noqa: F401 - gathers the commands
 from bitbrush.cli.app import app
+from bitbrush.lab.contestants import contestant
 from bitbrush.train import comparison, own, recipes
 from bitbrush.weights.bits import read_network_file
 from bitbrush.weights.loading import load_network
@@ -160,6 +161,9 @@ def test_a_classifier_of_other_pictures(data: Path, tmp_path: Path, source: str)
     assert said.startswith("squeezenet, ours, ") and " h, top-1 " in said
     assert card.startswith(f"# {said.strip()}\n")
     assert f" of {count} pictures right" in card and "3 classes, seen at 40 px" in card
+    # What a laboratory calls it is the card's title without the interval.
+    told = contestant(f"squeezenet={tmp_path / 'squeezenet.safetensors'}").label
+    assert said.startswith(f"{told} (95 %: ")
     # The file finds its way back by the name, with its own head.
     network = load_network("squeezenet", tmp_path / "squeezenet.safetensors")
     assert network(torch.rand(1, 3, 40, 40), ["logits"])["logits"].shape == (1, 3)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bitbrush.lab.contestants import Contestant
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.plan import sources_of
 
@@ -33,11 +34,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_request(pictures: Path) -> Callable[..., Request]:
-    """make_request(networks, pairs=…, **fields): 48 px, 3 steps."""
+    """make_request(networks, pairs=…, **fields): 48 px, 3 steps; weights need not be there."""
 
-    def make(*networks: str, pairs: int = 1, **fields: Any) -> Request:
+    def make(*networks: str | Contestant, pairs: int = 1, **fields: Any) -> Request:
         sources = sources_of(pictures / "content", str(pictures / "style"))[:pairs]
         small = {"size": 48, "steps": 3, "threads": 1} | fields
-        return Request(sources=sources, networks=networks, **small)
+        known = [
+            each if isinstance(each, Contestant) else Contestant(each, "default", each, True)
+            for each in networks
+        ]
+        return Request(sources=sources, networks={each.label: each for each in known}, **small)
 
     return make

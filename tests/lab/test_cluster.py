@@ -12,10 +12,13 @@ import pytest
 
 from bitbrush.errors import InputError
 from bitbrush.lab import cluster, making, painters
+from bitbrush.lab.contestants import contestant
 from bitbrush.lab.elsewhere import Files, done_elsewhere
 from bitbrush.lab.lessons import Request
-from bitbrush.lab.plan import Cell, Sources
+from bitbrush.lab.plan import Cell, Sources, with_settings
 from bitbrush.lab.runner import Laboratory
+from bitbrush.weights.bits import save_network
+from bitbrush.weights.importing import build
 
 JUDGE = "quickbrush"
 Make = Callable[..., Request]
@@ -40,10 +43,13 @@ def anywhere(
     monkeypatch: pytest.MonkeyPatch, cell: Cell, picture: Path, known: painters.Found | None
 ) -> painters.Brought:
     """As on a node: its files are sent, and nothing else is there."""
-    sources = [cell.sources.content, Path(cell.sources.style)]
-    lasting = [Path("sent") / path.name for path in sources]
-    contents = [path.read_bytes() for path in sources]
+    files = [cell.sources.content, Path(cell.sources.style)]
+    files += [Path(cell.settings["weights"])] if "weights" in cell.settings else []
+    lasting = [Path("sent") / path.name for path in files]
+    contents = [path.read_bytes() for path in files]
     sent = dataclasses.replace(cell, sources=Sources(lasting[0], str(lasting[1])))
+    if len(lasting) == 3:
+        sent = with_settings(sent, weights=str(lasting[2]))
     work = partial(painters.painted_anywhere, sent, JUDGE, picture, known)
     passing = [(picture, picture.read_bytes())] if known else []
     monkeypatch.setenv("BITBRUSH_WEIGHTS", "")
@@ -55,6 +61,23 @@ def test_a_node_needs_nothing_but_what_travels(
     make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (cell,) = cells_of(make_request("quickbrush-small"), 1)
+    (row,) = Laboratory(tmp_path, JUDGE).rows([cell], silent)
+    monkeypatch.chdir(tmp_path)
+    picture, found = anywhere(monkeypatch, cell, tmp_path / row.file, None)
+    assert picture == (tmp_path / row.file).read_bytes()
+    assert found["style_distance"] == row.found["style_distance"]
+
+
+def test_weights_of_a_file_travel_too(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_network(build("quickbrush-small"), tmp_path / "own.safetensors", {})
+    request = make_request(contestant(f"quickbrush-small={tmp_path / 'own.safetensors'}"))
+    (label,) = request.networks
+    cell = Cell(request.sources[0], request.settings(label))
+    crew = painters.Painters.__new__(painters.Painters)
+    crew._folder, crew._judge = tmp_path, JUDGE
+    assert tmp_path / "own.safetensors" in crew._errand(cell).lasting
     (row,) = Laboratory(tmp_path, JUDGE).rows([cell], silent)
     monkeypatch.chdir(tmp_path)
     picture, found = anywhere(monkeypatch, cell, tmp_path / row.file, None)

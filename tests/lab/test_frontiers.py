@@ -24,10 +24,11 @@ def test_against_the_own_frontier(make_request: Callable[..., Request]) -> None:
     contents = (1.0, 0.5, 0.25, 0.125)
     rows = [row(cell, 0.1 / c, c) for cell, c in zip(cells, contents, strict=True)]
     frontiers = frontiers_of(rows)
-    variant = Cell(request.sources[0], request.settings("quickbrush", tv_weight=1.0))
+    settings = request.settings("quickbrush", tv_weight=1.0)
+    variant = Cell(request.sources[0], settings, facts={"network": "quickbrush"})
     assert against(row(variant, 0.3, 0.4), frontiers) == pytest.approx(0.3 / (0.1 / 0.4))
     assert against(row(variant, 0.3, 2.0), frontiers) is None
     assert against(row(variant, 0.1, 1.01), frontiers) == pytest.approx(1.0)
     assert against(row(variant, None, None), frontiers) is None
-    other = Cell(request.sources[0], request.settings("quickbrush-small"))
+    other = Cell(request.sources[0], settings, facts={"network": "quickbrush-small"})
     assert against(row(other, 0.3, 0.4), frontiers) is None

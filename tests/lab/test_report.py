@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 import bitbrush.cli.lab
 from bitbrush.cli.app import app
+from bitbrush.lab.contestants import contestant, contestants
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.plan import Cell
 from bitbrush.lab.report import Figure, Findings, Table, Verdict, write_report
@@ -33,7 +35,7 @@ def page(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
 
     folder = tmp_path_factory.mktemp("report")
     sources = sources_of(pictures / "content", str(pictures / "style"))[0]
-    request = Request([sources], ["quickbrush-small"], 48, 3, 1)
+    request = Request([sources], contestants(["quickbrush-small"]), 48, 3, 1)
     cells = [
         Cell(sources, request.settings("quickbrush-small", tv_weight=w), "Sheet", "row", f"{w:g}")
         for w in (0.1, 1.0)
@@ -128,7 +130,13 @@ def test_a_lesson_from_the_command_line(pictures: Path, tmp_path: Path) -> None:
     words = ["lab", "tv", "--content", str(pictures / "content"), "--style", "waves"]
     again = CliRunner().invoke(app, [*words, "--judge", "quickbrush", "-o", str(folder)])
     assert again.exit_code == 2 and "pooling" in again.stderr
-    for bad in (["--size", "4000000"], ["--budget", "x"], ["--network", "nothing"]):
+    for bad in (
+        ["--size", "4000000"],
+        ["--budget", "x"],
+        ["--network", "nothing"],
+        ["--network", "quickbrush="],
+        ["--network", "quickbrush=nowhere.safetensors"],
+    ):
         failed = run(*bad)
         assert failed.exit_code == 2 and len(failed.stderr.strip().splitlines()) == 1, failed.stderr
 
@@ -145,6 +153,7 @@ def test_a_gallery_has_contents_in_rows_and_styles_in_columns(
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     # Four paintings, and each content and style once.
     assert text.count("data:image/jpeg") == 8
+    assert "random weights" not in text
     heads = re.findall(r"<th scope=\"col\">(style\d)</th>", text)
     rows = re.findall(r"<th scope=\"row\">(.*?)</th>", text)
     assert heads == ["style0", "style1"] and rows == ["", "content0", "content1"]
@@ -152,12 +161,31 @@ def test_a_gallery_has_contents_in_rows_and_styles_in_columns(
         assert f"<td>paintings/{painting.name}</td>" in text
 
 
+def test_random_weights_are_a_labelled_control(pictures: Path, tmp_path: Path) -> None:
+    assert bitbrush.cli.lab
+    words = ["lab", "gallery", "--content", str(pictures / "content" / "content0.png")]
+    words += ["--style", "waves", "--network", "quickbrush-small"]
+    words += ["--network", "quickbrush-small=none", "--judge", "none", "-o", str(tmp_path)]
+    words += ["--size", "48", "--steps", "2", "--threads", "1", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    trained, random = json.loads(result.stdout)["rows"]
+    assert (trained["sheet"], random["sheet"]) == (
+        "quickbrush-small",
+        "quickbrush-small, random weights",
+    )
+    assert "--weights none" in random["command"] and "--weights" not in trained["command"]
+    paintings = [(tmp_path / row["file"]).read_bytes() for row in (trained, random)]
+    assert paintings[0] != paintings[1]
+    assert "quickbrush-small, random weights" in (tmp_path / "report.html").read_text("utf-8")
+
+
 def test_the_reports_figures_are_measured(make_request: Callable[..., Request]) -> None:
     from bitbrush.lab.lessons.compress import findings, measure
 
-    found = measure("quickbrush-small")
+    found = measure(contestant("quickbrush-small"))
     (table,) = findings([found]).tables
-    assert found.trained and found.seen is None
+    assert found.name == "quickbrush-small" and found.seen is None
     # 148,696 bytes are shipped; in float32 it would be 19 times as much.
     assert 0.14 < found.packed < 0.15 and found.float32 / found.packed > 15
     assert found.latency["packed"] > 0 and found.latency["float"] > 0

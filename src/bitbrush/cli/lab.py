@@ -40,7 +40,11 @@ Style = Annotated[
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", help="A network to paint with; repeat it for several."),
+    typer.Option(
+        "--network",
+        help="A network to paint with; repeat it for several. NAME=FILE gives it the weights of a "
+        "file, NAME=none random ones, as a control.",
+    ),
 ]
 Output = Annotated[
     Path,
@@ -196,7 +200,9 @@ def groove(
     content: Content,
     style: Style,
     output: Output,
-    network: Annotated[str, typer.Option(help="The network to search for.")] = "quickbrush",
+    network: Annotated[
+        str, typer.Option(help="The network to search for; NAME=FILE with weights of a file.")
+    ] = "quickbrush",
     size: Size = 256,
     steps: Steps = 250,
     budget: Annotated[
@@ -267,26 +273,26 @@ def compress(
     import dataclasses
 
     from ..lab.accuracy import labelled
+    from ..lab.contestants import RANDOM, at_hand, contestants
     from ..lab.lessons import compress as lesson
     from ..lab.report.page import check_reports, write_report
-    from ..networks.registry import NETWORKS, network_spec
+    from ..networks.registry import NETWORKS
 
     check_reports()
     pictures = [] if images is None else labelled(images)
-    names = list(dict.fromkeys(networks or NETWORKS))
-    for name in names:
-        network_spec(name)
+    named = networks or list(NETWORKS)
+    # Sizes and latencies do not depend on weights, so random ones do where there are no others.
+    missing = set(NETWORKS) - set(at_hand(NETWORKS))
+    compared = contestants(f"{name}={RANDOM}" if name in missing else name for name in named)
     output.mkdir(parents=True, exist_ok=True)
     measured = []
-    with progress("compress", len(names)) as bar:
-        for done, name in enumerate(names):
-            measured.append(
-                lesson.measure(
-                    name,
-                    pictures,
-                    lambda share, done=done, name=name: bar.update(done + share, name),  # type: ignore[misc]
-                )
-            )
+    with progress("compress", len(compared)) as bar:
+        for done, each in enumerate(compared.values()):
+
+            def advance(share: float, done: int = done, name: str = each.network) -> None:
+                bar.update(done + share, name)
+
+            measured.append(lesson.measure(each, pictures, advance))
     report = output / "report.html"
     write_report(
         report,

@@ -153,8 +153,9 @@ def classifier(
     Without a split in the data, a tenth of the pictures is kept for validation.
     """
     from ..train.labelled import decoded, rows_of
-    from ..train.own import fed_size, fresh, splits, write_card
+    from ..train.own import fed_size, fresh, splits, title_of, validated, write_card
     from ..train.recipes import SCRATCH, check_limits, with_epochs
+    from ..weights.bits import TITLE
 
     # Before anything is decoded: a wrong name or number is to be told at once.
     chosen = with_epochs(SCRATCH, epochs, seed)
@@ -168,12 +169,12 @@ def classifier(
     packed = _packs(made, engine)
     training = _training(made, kept, aside, chosen, output, hours, fed or kept.size, packed)
     _run(training, output, network)
-    source = {"source": "trained by bitbrush", "data": data.name, "classes": str(len(kept.classes))}
-    weights = _save(made, output, source)
-    command = shlex.join(["bitbrush", *sys.argv[1:]])
     with progress("validating"):
-        title = write_card(training, weights, output / f"{network}.md", data.name, command)
-    print(title)
+        found = validated(training)
+    told = {"source": "trained by bitbrush", "data": data.name, "classes": str(len(kept.classes))}
+    weights = _save(made, output, told | {TITLE: title_of(training, found)})
+    command = shlex.join(["bitbrush", *sys.argv[1:]])
+    print(write_card(training, found, weights, output / f"{network}.md", data.name, command))
 
 
 def _binarynet(width: float, seed: int, one_bit: bool) -> Network:

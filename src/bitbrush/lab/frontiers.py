@@ -58,7 +58,7 @@ def against(row: Row, frontiers: Mapping[Key, Frontier]) -> float | None:
         below 1 the painting is better than the network's own settings; None where it was not
         judged, or lies beyond the frontier's ends.
     """
-    frontier = frontiers.get((str(row.found["network"]), row.cell.sources))
+    frontier = frontiers.get((row.fact("network"), row.cell.sources))
     if frontier is None or row.distances is None:
         return None
     low, high = frontier.reach

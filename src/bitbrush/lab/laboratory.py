@@ -10,9 +10,9 @@ from typing import Any
 
 from ..atomic import write_atomically
 from ..errors import InputError
-from ..networks.registry import NETWORKS, network_spec
+from ..networks.registry import NETWORKS
 from ..style.settings import make_settings
-from ..weights.loading import find_default, resolve_weights
+from .contestants import Contestant, at_hand, contestants
 from .lessons import Lesson, Request
 from .report import Findings
 from .report.page import check_reports, write_report
@@ -39,20 +39,13 @@ class Outcome:
     planned: int
 
 
-def networks_for(lesson: Lesson, named: Sequence[str]) -> list[str]:
-    """Those named, or the lesson's own, or all whose weights are on this machine.
+def networks_for(lesson: Lesson, named: Sequence[str]) -> dict[str, Contestant]:
+    """Those named, or the lesson's own, or all whose weights are on this machine, by their labels.
 
     Raises:
-        InputError: an unknown one; `NetworkMissingError` where the weights of one that was named
-            are missing.
+        InputError: as `contestants`.
     """
-    if named:
-        for name in named:
-            network_spec(name)
-            resolve_weights(name)
-        return list(dict.fromkeys(named))
-    own = lesson.networks or tuple(NETWORKS)
-    return [name for name in own if find_default(name) is not None]
+    return contestants(named or at_hand(lesson.networks or NETWORKS))
 
 
 def run_lesson(

@@ -16,7 +16,7 @@ from ..atomic import write_atomically
 from .cluster import Errand, Hands, connected
 from .elsewhere import Files
 from .making import files_of, held, make
-from .plan import Cell, Sources
+from .plan import Cell, Sources, with_settings
 
 Found = dict[str, Any]
 """What `Row.found` holds."""
@@ -49,13 +49,13 @@ class Painters(Hands[Cell, Found]):
         self._folder, self._judge = folder, judge
 
     def _errand(self, task: Cell) -> Errand:
-        style = Path(task.sources.style)
+        named = (task.sources.style, task.settings.get("weights", ""))
         picture, _ = files_of(self._folder, task)
         known = held(self._folder, task)
         return Errand(
             task.sources.name,
             partial(painted_anywhere, task, self._judge, picture, known),
-            [task.sources.content, *([style] if style.is_file() else [])],
+            [task.sources.content, *(path for path in map(Path, named) if path.is_file())],
             [picture] if known is not None and picture.exists() else [],
             [task.settings["network"], *([self._judge] if self._judge else [])],
         )
@@ -76,10 +76,13 @@ def painted_anywhere(
 
     Args:
         picture, known: of a painting that is there: its file, and what was found of it.
-        files: the sources, and the picture if there is one.
+        files: the sources, the file of weights if one was named, and the picture if there is one.
     """
     style = files.get(Path(cell.sources.style), cell.sources.style)
     here = dataclasses.replace(cell, sources=Sources(files[cell.sources.content], str(style)))
+    weights = files.get(Path(cell.settings.get("weights", "")))
+    if weights is not None:
+        here = with_settings(here, weights=str(weights))
     with tempfile.TemporaryDirectory() as folder:
         ours, told = files_of(Path(folder), here)
         ours.parent.mkdir()

@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import InputError
 from ..style.settings import PaintSettings, make_settings, option_name
 from ..styles import STYLES
+from ..weights.loading import find_default
 from .evaluate import ENDINGS
 
 
@@ -60,11 +61,14 @@ class Cell:
     def key(self) -> str:
         """A name for the painting that two cells share if, and only if, they are painted alike."""
         style = self.sources.style
+        settings = dict(self.settings)
         told = {
             "bitbrush": __version__,
             "content": _digest(self.sources.content),
             "style": _digest(Path(style)) if Path(style).is_file() else style,
-            "settings": dict(self.settings),
+            # Of which only what is in the file counts, not where it lies.
+            "weights": _weights(settings.get("network", ""), settings.pop("weights", "default")),
+            "settings": settings,
         }
         text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
@@ -92,6 +96,16 @@ def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(str(part) for part in value)
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _weights(network: str, weights: str) -> str | None:
+    """What tells a network's weights from others of it; None of those that bitbrush ships."""
+    if weights == "default":
+        info = find_default(network) if network else None
+        if info is None or info.origin == "shipped":
+            return None
+        weights = str(info.path)
+    return _digest(Path(weights)) if Path(weights).is_file() else weights
 
 
 @cache

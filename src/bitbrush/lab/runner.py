@@ -85,7 +85,7 @@ class Laboratory:
         """
         first: dict[Any, Cell] = {}
         for cell in cells:
-            first.setdefault(cell.settings["network"], cell)
+            first.setdefault((cell.settings["network"], cell.settings.get("weights")), cell)
         for cell in first.values():
             Session(cell.sources.content, [cell.sources.style], cell.full_settings())
 

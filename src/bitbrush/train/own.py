@@ -92,24 +92,34 @@ def splits(read: Mapping[str, Labelled], source: Path, seed: int) -> tuple[Label
 
 
 def title_of(training: Training, found: Score) -> str:
-    """NETWORK, ours, N h, top-1 x %, with the interval."""
-    low, high = found.interval()
-    return (
-        f"{training.network.name}, ours, {training.seconds / 3600:.2g} h, "
-        f"top-1 {100 * found.accuracy:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
-    )
+    """NETWORK, ours, N h, top-1 x %."""
+    hours = training.seconds / 3600
+    return f"{training.network.name}, ours, {hours:.2g} h, top-1 {100 * found.accuracy:.1f} %"
 
 
-def write_card(training: Training, weights: Path, path: Path, data: str, command: str) -> str:
-    """Validates the network as it is after its last step, and writes its card as Markdown.
-
-    Returns:
-        the card's title.
-    """
+def validated(training: Training) -> Score:
+    """How often the network as it is after its last step is right on the pictures kept apart."""
     assert training.held_out is not None
-    found = score(training.network, training.held_out, training.size, training.autocast)
-    summary = summarise(training.network, training.size)
-    recipe, title = training.recipe, title_of(training, found)
+    return score(training.network, training.held_out, training.size, training.autocast)
+
+
+def write_card(
+    training: Training, found: Score, weights: Path, path: Path, data: str, command: str
+) -> str:
+    """Writes the card of a trained network as Markdown.
+
+    Args:
+        found: as `validated` gives it.
+        weights: the network's file.
+        path: of the card.
+        data: what the pictures came from.
+        command: that trained it.
+    Returns:
+        the card's title, with the interval of its top-1.
+    """
+    low, high = found.interval()
+    title = f"{title_of(training, found)} (95 %: {100 * low:.1f} to {100 * high:.1f})"
+    summary, recipe = summarise(training.network, training.size), training.recipe
     lines = [
         f"# {title}",
         "",

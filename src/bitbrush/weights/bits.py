@@ -30,6 +30,9 @@ from ..quantizers import MagnitudeAwareSign, Sign, XnorScale
 FORMAT = "bitbrush-1"
 """What `format` in the metadata of a file says; a later layout gets a later number."""
 
+TITLE = "title"
+"""In the metadata of a network that was trained here: what reports call it."""
+
 HALF_MAX = 65504.0
 HALF_MIN_NORMAL = 2.0**-14
 
@@ -98,6 +101,16 @@ def read_network_file(path: Path | str) -> tuple[dict[str, Tensor], dict[str, st
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     return arrays, metadata
+
+
+def read_metadata(path: Path | str) -> dict[str, str]:
+    """The metadata of a weight file of ours, without its arrays; empty of any other file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}
+    return found if found.get("format") == FORMAT else {}
 
 
 @torch.no_grad()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bitbrush.lab.contestants import RANDOM, Contestant
 from bitbrush.lab.frontiers import REFERENCE
 from bitbrush.lab.lessons import (
     Request,
@@ -222,3 +224,34 @@ def test_networks_are_compared_at_equal_content(
     monkeypatch.setattr(networks, "find_default", lambda name: None)
     for each in networks.findings(request, []).verdicts:
         assert each.outcome == "not tested" and each.evidence.startswith("no weights")
+        assert each.command and "train classifier" in each.evidence
+
+
+def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
+    make_request: Make, tmp_path: Path
+) -> None:
+    weights = tmp_path / "own.safetensors"
+    weights.write_bytes(bytes(2_000_000))
+    small, large = (
+        Contestant(name, str(weights), f"{name}, ours, 1 h, top-1 20.0 %", False)
+        for name in ("quicknet", "quicknet-large")
+    )
+
+    def stronger(cell: Cell) -> dict[str, Any]:
+        larger = cell.settings["network"] == "quicknet-large"
+        return {"style_distance": 0.1 if larger else 0.2, "grid": 2.0 if larger else 1.0}
+
+    request = make_request("quickbrush", small, large)
+    found = networks.findings(request, rows_of(networks.cells(request), stronger))
+    larger = verdict(found.verdicts, "Larger QuickNets")
+    assert larger.outcome == "confirmed" and large.label in larger.evidence
+    table = {row[0]: row for row in found.tables[0].rows}
+    published = found.tables[0].header.index("published top-1, %")
+    assert table[small.label][published] is None
+    assert table[small.label][found.tables[0].header.index("file, MB")] == 2.0
+
+    control = Contestant("quicknet-large", RANDOM, "quicknet-large, random weights", False)
+    request = make_request("quickbrush", small, control)
+    found = networks.findings(request, rows_of(networks.cells(request), stronger))
+    assert verdict(found.verdicts, "Larger QuickNets").outcome == "not tested"
+    assert control.label in {row[0] for row in found.tables[0].rows}

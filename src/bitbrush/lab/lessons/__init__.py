@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...networks.registry import network_spec
+from ..contestants import Contestant
 from ..plan import Cell, Sources
 from ..report import Findings
 from ..rows import Row
@@ -23,7 +24,7 @@ class Request:
 
     Attributes:
         sources: pairs of content and style.
-        networks: by name, in the order of the report.
+        networks: by their labels, in the order of the report.
         size: long edge of the paintings in pixels.
         steps: of each.
         threads: of each.
@@ -31,23 +32,33 @@ class Request:
     """
 
     sources: Sequence[Sources]
-    networks: Sequence[str]
+    networks: Mapping[str, Contestant]
     size: int
     steps: int
     threads: int
     seed: int = 0
 
     def settings(self, network: str, **more: Any) -> dict[str, Any]:
-        """Of a painting by that network."""
-        common = {"network": network, "size": self.size, "steps": self.steps}
-        own = {"seed": self.seed} if self.seed else {}
+        """Of a painting by the network of that label."""
+        by = self.networks[network]
+        common = {"network": by.network, "size": self.size, "steps": self.steps}
+        own: dict[str, Any] = {"seed": self.seed} if self.seed else {}
+        if by.weights != "default":
+            own["weights"] = by.weights
         return {**common, **own, "threads": self.threads, **more}
+
+    def named(self, network: str) -> str | None:
+        """The label of the first with trained weights of that network of the registry."""
+        for label, each in self.networks.items():
+            if each.network == network and not each.is_control:
+                return label
+        return None
 
     def kinds(self) -> Mapping[str, list[str]]:
         """The networks that quantize, and the others: "binary" and "float"."""
         found: dict[str, list[str]] = {"binary": [], "float": []}
-        for name in self.networks:
-            found["float" if network_spec(name).kind == "float" else "binary"].append(name)
+        for label, each in self.networks.items():
+            found["float" if each.spec.kind == "float" else "binary"].append(label)
         return found
 
 

@@ -11,12 +11,14 @@ from statistics import median
 
 import torch
 
+from ...classify import knows_imagenet
 from ...networks.registry import network_spec
 from ...networks.summary import summarise
 from ...networks.taps import Network
 from ...weights.bits import save_network
-from ...weights.loading import find_default, load_network
+from ...weights.loading import load_network
 from ..accuracy import Accuracy, accuracy
+from ..contestants import Contestant
 from ..report import Findings, Table
 
 SIZE = 224
@@ -34,27 +36,28 @@ class Measured:
     """One network.
 
     Attributes:
+        name: its label.
+        network: its name in the registry.
         parameters: numbers that the network has.
         one_bit: share of them that are single bits.
         float32: MiB of all in float32.
         packed: MiB of our file of it, with what is one bit in bits.
         latency: milliseconds of a forward pass at SIZE, by engine.
-        trained: whether weights are on this machine; else they are random.
         seen: how often it is right, where that was measured.
     """
 
     name: str
+    network: str
     parameters: int
     one_bit: float
     float32: float
     packed: float
     latency: dict[str, float]
-    trained: bool
     seen: Accuracy | None
 
 
 def measure(
-    name: str,
+    by: Contestant,
     pictures: Sequence[tuple[Path, str]] = (),
     advance: Callable[[float], None] = lambda share: None,
 ) -> Measured:
@@ -64,29 +67,26 @@ def measure(
         pictures: with their classes, see `accuracy.labelled`.
         advance: told the share that is done.
     """
-    spec = network_spec(name)
-    trained = find_default(name) is not None
-    weights = "default" if trained else "none"
-    plain = load_network(name, weights, engine="float")
+    plain = load_network(by.network, by.weights, engine="float")
     summary = summarise(plain, SIZE)
     advance(0.2)
     latency = {"float": _milliseconds(plain)}
     seen: Accuracy | None = None
-    if spec.kind != "float":
-        packed = load_network(name, weights, engine="packed")
+    if by.spec.kind != "float":
+        packed = load_network(by.network, by.weights, engine="packed")
         latency["packed"] = _milliseconds(packed)
     advance(0.4)
-    if pictures and trained and "logits" in plain.taps:
+    if pictures and not by.is_control and knows_imagenet(plain):
         seen = accuracy(plain, pictures, lambda done: advance(0.4 + 0.6 * done / len(pictures)))
     advance(1.0)
     return Measured(
-        name=name,
+        name=by.label,
+        network=by.network,
         parameters=summary.parameters,
         one_bit=summary.one_bit_share,
         float32=summary.mib_float32,
-        packed=_file_size(name, plain),
+        packed=_file_size(by.file, plain),
         latency=latency,
-        trained=trained,
         seen=seen,
     )
 
@@ -104,11 +104,10 @@ def _milliseconds(network: Network) -> float:
     return 1000 * median(seconds[1:])
 
 
-def _file_size(name: str, network: Network) -> float:
+def _file_size(file: Path | None, network: Network) -> float:
     """Of the file that is there, or that would be written."""
-    info = find_default(name)
-    if info is not None and info.path is not None:
-        return info.path.stat().st_size / MEBI
+    if file is not None:
+        return file.stat().st_size / MEBI
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.safetensors"
         save_network(network, path, {"network": network.name})
@@ -117,16 +116,16 @@ def _file_size(name: str, network: Network) -> float:
 
 def findings(measured: Sequence[Measured]) -> Findings:
     """The table."""
-    large = next((each for each in measured if each.name == LARGE), None)
+    large = next((each for each in measured if each.network == LARGE), None)
     header = ["network", "parameters", "one-bit share", "float32, MiB", "our file, MiB"]
     header += ["smaller than float32", "smaller than vgg19", "published top-1, %"]
     header += ["published top-5, %", "top-1 measured here", "float, ms", "packed, ms"]
     rows: list[list[str | float | int | None]] = []
     for each in measured:
-        spec = network_spec(each.name)
+        spec = network_spec(each.network)
         rows.append(
             [
-                each.name + ("" if each.trained else " (random weights)"),
+                each.name,
                 f"{each.parameters:,}",
                 each.one_bit,
                 each.float32,
@@ -142,8 +141,9 @@ def findings(measured: Sequence[Measured]) -> Findings:
         )
     note = (
         f"Latency: median of {TIMES} forward passes to the deepest tap at {SIZE}×{SIZE} px on "
-        f"{torch.get_num_threads()} threads. Published figures are the authors', on ImageNet's "
-        "validation set. Sizes and latencies do not depend on what the weights are."
+        f"{torch.get_num_threads()} threads. Published figures are the authors', with weights "
+        "of theirs, on ImageNet's validation set. Sizes and latencies do not depend on what the "
+        "weights are."
     )
     counts = {each.seen.pictures for each in measured if each.seen is not None}
     if counts:

@@ -55,7 +55,7 @@ def cells(request: Request) -> list[Cell]:
     found = [cell for network in request.networks for cell in reference_cells(request, network)]
     for network in request.networks:
         for sources in request.sources:
-            for (content, style), settings in choices(network).items():
+            for (content, style), settings in choices(request.networks[network].network).items():
                 found.append(
                     Cell(
                         sources,

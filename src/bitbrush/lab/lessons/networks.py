@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...networks.registry import network_spec
 from ...weights.loading import find_default, where_weights
 from ..frontier import compared, overlap, ratio
 from ..frontiers import frontiers_of, reference_cells
@@ -42,19 +41,17 @@ def _style_against(one: str, other: str, request: Request, rows: Sequence[Row]) 
 
 def findings(request: Request, rows: Sequence[Row]) -> Findings:
     """One line for each network, and the article's claims."""
-    base = BASE if BASE in request.networks else next(iter(request.networks), BASE)
+    base = request.named(BASE) or next(iter(request.networks), BASE)
     lines: list[list[str | float | None]] = []
     series: dict[str, list[tuple[float, float]]] = {}
-    for network in request.networks:
+    for network, by in request.networks.items():
         own = [row for row in rows if row.fact("network") == network]
-        spec = network_spec(network)
         seconds = middle(own, lambda row: row.found["seconds"] / max(row.found["steps"], 1))
-        info = find_default(network)
-        size = info.path.stat().st_size if info is not None and info.path is not None else None
+        size = None if by.file is None else by.file.stat().st_size
         lines.append(
             [
                 network,
-                spec.kind,
+                by.spec.kind,
                 _style_against(network, base, request, rows),
                 middle(own, "style_distance"),
                 middle(own, "content_distance"),
@@ -64,7 +61,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 None if seconds is None else 1000 * seconds,
                 middle(own, "peak_mb"),
                 None if size is None else size / 1e6,
-                spec.top1,
+                by.spec.top1 if by.is_published else None,
             ]
         )
         for row in own:
@@ -106,56 +103,60 @@ def _claims(request: Request, rows: Sequence[Row]) -> list[Verdict]:
     return [
         *(_milder(name, request, rows) for name in ("dorefanet", "xnornet")),
         _compared(
-            "Larger QuickNets stylise more strongly, with more blocks.", large, small, rows, 1
+            "Larger QuickNets stylise more strongly, with more blocks.",
+            large,
+            small,
+            request,
+            rows,
+            1,
         ),
     ]
 
 
 def _milder(name: str, request: Request, rows: Sequence[Row]) -> Verdict:
-    against = next((n for n in ("quicknet", "quicknet-v1", BASE) if n in request.networks), BASE)
+    against = next((n for n in ("quicknet", "quicknet-v1", BASE) if request.named(n)), BASE)
     return _compared(
-        f"{name} has fewer artefacts than {against}, and a weaker style.", name, against, rows, -1
+        f"{name} has fewer artefacts than {against}, and a weaker style.",
+        name,
+        against,
+        request,
+        rows,
+        -1,
     )
 
 
-def _compared(claim: str, one: str, other: str, rows: Sequence[Row], sign: int) -> Verdict:
+def _compared(
+    claim: str, one: str, other: str, request: Request, rows: Sequence[Row], sign: int
+) -> Verdict:
     """Whether one network has a stronger style and more artefacts (sign 1), or less of both."""
-    missing = [name for name in (one, other) if find_default(name) is None]
-    if missing:
-        return Verdict(
-            claim,
-            "not tested",
-            "no weights: " + "; ".join(where_weights(name) for name in missing),
-            f"bitbrush lab networks --network {one} --network {other} …",
-        )
-    found = {
-        name: (
-            middle([row for row in rows if row.fact("network") == name], "style_distance"),
-            mean_of_ratios(
-                [row for row in rows if row.fact("network") == name],
-                lambda row: row.grid_against_style,
-            ),
-        )
-        for name in (one, other)
-    }
-    style, grid = zip(found[one], found[other], strict=True)
-    if None in style or None in grid:
-        return Verdict(
-            claim,
-            "not tested",
-            "these were not among the networks that painted",
-            f"bitbrush lab networks --network {one} --network {other} …",
-        )
-    stronger, blockier = sign * (style[1] - style[0]) > 0, sign * (grid[0] - grid[1]) > 0  # type: ignore[operator]
+    command = f"bitbrush lab networks --network {one} --network {other} …"
+    labels = [label for name in (one, other) if (label := request.named(name)) is not None]
+    if len(labels) < 2:
+        missing = [name for name in (one, other) if find_default(name) is None]
+        reason = "these were not among the networks that painted"
+        if missing:
+            ways = "; ".join(f"{name} is {where_weights(name)}" for name in missing)
+            reason = f"no weights: {ways}, or train it with 'bitbrush train classifier'"
+        return Verdict(claim, "not tested", reason, command)
+    style, grid = [], []
+    for label in labels:
+        own = [row for row in rows if row.fact("network") == label]
+        distance = middle(own, "style_distance")
+        index = mean_of_ratios(own, lambda row: row.grid_against_style)
+        if distance is None or index is None:
+            return Verdict(claim, "not tested", f"{label} painted nothing to judge", command)
+        style.append(distance)
+        grid.append(index)
+    stronger, blockier = sign * (style[1] - style[0]) > 0, sign * (grid[0] - grid[1]) > 0
     outcome: Outcome = "mixed"
     if stronger == blockier:
         outcome = "confirmed" if stronger else "refuted"
-    return Verdict(
-        claim,
-        outcome,
-        f"style distance {style[0]:.2f} against {style[1]:.2f}, grid index {grid[0]:.2f} against "
-        f"{grid[1]:.2f}",
-    )
+    told = f"style distance {style[0]:.2f} against {style[1]:.2f}, grid index {grid[0]:.2f} "
+    told += f"against {grid[1]:.2f}"
+    others = [label for label in labels if not request.networks[label].is_published]
+    if others:
+        told += f" (painted by {'; '.join(others)})"
+    return Verdict(claim, outcome, told)
 
 
 LESSON = Lesson(

@@ -34,7 +34,7 @@ ADDING = (
 
 def cells(request: Request) -> list[Cell]:
     """Every network that pools, both ways; the frontiers are of its own way."""
-    pooling = [name for name in request.networks if network_spec(name).pools]
+    pooling = [label for label, each in request.networks.items() if each.spec.pools]
     found = [cell for network in pooling for cell in reference_cells(request, network)]
     found += [
         Cell(
@@ -50,7 +50,7 @@ def cells(request: Request) -> list[Cell]:
         for kind in KINDS
     ]
     # Networks that do not pool belong to the question of the additions.
-    others = [name for name in request.networks if name not in pooling]
+    others = [label for label in request.networks if label not in pooling]
     return found + [
         Cell(
             sources,
@@ -141,13 +141,13 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
 def _additions(request: Request, rows: Sequence[Row]) -> Verdict:
     claim = "Blocks in the pictures come from layers that add."
     grids: dict[bool, list[float]] = {True: [], False: []}
-    for network in request.networks:
+    for network, by in request.networks.items():
         own = [r for r in rows if r.fact("network") == network and not r.fact("reference")]
         grid = mean_of_ratios(
             [r for r in own if r.fact("pooling") in (None, "max")], lambda r: r.grid_against_style
         )
         if grid is not None:
-            grids[network_spec(network).family in ADDING].append(grid)
+            grids[by.spec.family in ADDING].append(grid)
     if not all(grids.values()):
         names = ", ".join(name for name in NETWORKS if network_spec(name).family in ADDING)
         return Verdict(

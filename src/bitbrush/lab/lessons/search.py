@@ -117,8 +117,7 @@ def search(
         InputError: not one network, or nothing could be painted.
     """
     check_search()
-    if len(request.networks) != 1:
-        raise InputError("a search is for one network; name it with --network")
+    _only(request)
     rows: list[Row] = []
     proposals: list[Proposal] = []
     with _quiet():
@@ -150,6 +149,13 @@ def search(
     return _found(record, rows, proposals)
 
 
+def _only(request: Request) -> str:
+    if len(request.networks) != 1:
+        raise InputError("a search is for one network; name it with --network")
+    (found,) = request.networks.values()
+    return found.network
+
+
 def _guide(request: Request) -> Study:
     import optuna
 
@@ -157,7 +163,7 @@ def _guide(request: Request) -> Study:
     study = optuna.create_study(
         sampler=sampler, pruner=optuna.pruners.MedianPruner(n_startup_trials=RANDOM - 1)
     )
-    study.enqueue_trial(bad_start(request.networks[0]))
+    study.enqueue_trial(bad_start(_only(request)))
     return study
 
 

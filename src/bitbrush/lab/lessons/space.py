@@ -39,8 +39,8 @@ def bad_start(network: str) -> dict[str, Any]:
 
 def propose(trial: Trial, request: Request) -> dict[str, Any]:
     """Settings of a proposal. The style's weight stays 1: only the ratios of weights count."""
-    (network,) = request.networks
-    taps = taps_of(network)
+    (by,) = request.networks.values()
+    network, taps = by.network, taps_of(by.network)
     style = _set(taps, trial.suggest_categorical("style_taps", SETS))
     slope = trial.suggest_float("depth", -1.0, 1.0)
     share = trial.suggest_float("steps", LEAST_STEPS, 1.0)

@@ -27,10 +27,10 @@ def cells(request: Request) -> list[Cell]:
             column=tap,
             facts={"network": network, "tap": tap, "init": init},
         )
-        for network in request.networks
+        for network, by in request.networks.items()
         for init in INITS
         for sources in request.sources
-        for tap in taps_of(network)
+        for tap in taps_of(by.network)
     ]
 
 
@@ -38,10 +38,10 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     """How near each layer alone comes to the style, and what it leaves behind."""
     lines: list[list[str | float | None]] = []
     figures, verdicts = [], []
-    for network in request.networks:
+    for network, by in request.networks.items():
         series: dict[str, list[tuple[float, float]]] = {}
         nearest: tuple[float, str] | None = None
-        for depth, tap in enumerate(taps_of(network)):
+        for depth, tap in enumerate(taps_of(by.network)):
             line: list[str | float | None] = [network, tap]
             for init in INITS:
                 own = [
@@ -66,7 +66,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
             )
         )
         if nearest is not None:
-            taps = taps_of(network)
+            taps = taps_of(by.network)
             place = taps.index(nearest[1]) + 1
             verdicts.append(
                 Verdict(
