@@ -62,13 +62,13 @@ class Cell:
         """A name for the painting that two cells share if, and only if, they are painted alike."""
         style = self.sources.style
         settings = dict(self.settings)
+        weights = _weights(settings.get("network", ""), settings.pop("weights", "default"))
         told = {
             "bitbrush": __version__,
             "content": _digest(self.sources.content),
             "style": _digest(Path(style)) if Path(style).is_file() else style,
-            # Of which only what is in the file counts, not where it lies.
-            "weights": _weights(settings.get("network", ""), settings.pop("weights", "default")),
             "settings": settings,
+            **({} if weights is None else {"weights": weights}),
         }
         text = json.dumps(told, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
@@ -99,7 +99,10 @@ def _text(value: Any) -> str:
 
 
 def _weights(network: str, weights: str) -> str | None:
-    """What tells a network's weights from others of it; None of those that bitbrush ships."""
+    """What tells a network's weights from others of it; None of those that bitbrush ships.
+
+    Of a file only the content counts, not where it lies.
+    """
     if weights == "default":
         info = find_default(network) if network else None
         if info is None or info.origin == "shipped":
