@@ -38,7 +38,7 @@ class Means(Network):
         yield "colour", x
 
 
-def by_first_two(values: Any, seed: int = 0) -> Any:
+def by_first_two(values: Any, seed: int = 0, advance: Any = None) -> Any:
     """Stands in for UMAP, whose compiling alone takes longer than all these tests."""
     low, high = values[:, :2].min(0), values[:, :2].max(0)
     return (values[:, :2] - low) / (high - low)
@@ -50,6 +50,7 @@ def test_vectors_are_what_the_tap_holds(pictures: Path) -> None:
     found = collect(network, TAP, [pictures / "content"], 10, advance=told.append)
     channels = network(torch.rand(1, 3, 224, 224), [TAP])[TAP].shape[1]
     assert found.values.shape == (10, channels) and found.pictures == 2
+    assert found.picture.tolist() == [0] * 5 + [1] * 5
     assert found.classes is None and told[-1] == 10
     again = collect(network, TAP, [pictures / "content"], 10)
     assert np.array_equal(again.values, found.values)
@@ -59,10 +60,11 @@ def test_vectors_are_what_the_tap_holds(pictures: Path) -> None:
 
 def test_cells_hold_means_and_the_classes_that_stand_out() -> None:
     values = np.array([[0, 0], [0, 0.1], [1, 1], [1, 0.9], [0.5, 0.5]], np.float32)
-    logits = np.zeros((5, 4), np.float16)
-    logits[:2, 1] = 5
-    logits[2:4, 3] = 5
-    cells = cells_of(Vectors(values, logits, 5), values.astype(float), side=2, least=2)
+    logits = np.zeros((3, 4), np.float16)
+    logits[0, 1] = 5
+    logits[1, 3] = 5
+    of = np.array([0, 0, 1, 1, 2], np.int32)
+    cells = cells_of(Vectors(values, of, logits, 3), values.astype(float), side=2, least=2)
     assert [(cell.row, cell.column, cell.count) for cell in cells] == [(0, 0, 2), (1, 1, 3)]
     first, last = cells
     assert np.allclose(first.direction, values[:2].mean(0) - values.mean(0))
@@ -181,3 +183,19 @@ def test_no_umap_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "umap", None)
     with pytest.raises(InputError, match=r"bitbrush\[atlas\]"):
         layout.check_layout()
+
+
+@pytest.mark.slow
+def test_what_is_alike_lies_together(tmp_path: Path) -> None:
+    pytest.importorskip("umap")
+    random = np.random.default_rng(0)
+    kinds = np.repeat(np.eye(3, 8, dtype=np.float32), 40, axis=0)
+    told: list[float] = []
+    values = kinds + 0.05 * random.standard_normal(kinds.shape).astype(np.float32)
+    places = layout.laid_out(values, 0, told.append)
+    assert places.shape == (120, 2) and places.min() >= 0 and places.max() <= 1
+    middles = places.reshape(3, 40, 2).mean(1)
+    within = np.abs(places.reshape(3, 40, 2) - middles[:, None]).max()
+    apart = min(np.linalg.norm(middles[a] - middles[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
+    assert within < apart / 2
+    assert told == sorted(told) and told[-1] > 0.9

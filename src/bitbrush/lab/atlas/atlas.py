@@ -96,8 +96,7 @@ def make_atlas(plan: Plan, folder: Path, advance: Advance) -> Atlas:
     own = folder / f"{plan.network}-{plan.identity()}"
     own.mkdir(parents=True, exist_ok=True)
     vectors = _collected(plan, network, own, advance)
-    advance(SHARES["collecting"], "laying out")
-    places = _placed(plan, vectors, own)
+    places = _placed(plan, vectors, own, advance)
     least = max(plan.count // (20 * plan.side**2), 2)
     cells = cells_of(vectors, places, plan.side, least)
     mean = torch.from_numpy(vectors.values.mean(0))
@@ -125,9 +124,9 @@ def _single(channel: int, spread: Any) -> Tensor:
 def _collected(plan: Plan, network: Network, folder: Path, advance: Advance) -> Vectors:
     path = folder / "vectors.npz"
     held = _arrays(path)
-    if held is not None:
+    if held is not None and "picture" in held:
         classes = held["classes"] if held["classes"].size else None
-        return Vectors(held["values"], classes, int(held["pictures"]))
+        return Vectors(held["values"], held["picture"], classes, int(held["pictures"]))
     found = collect(
         network,
         plan.tap,
@@ -140,18 +139,24 @@ def _collected(plan: Plan, network: Network, folder: Path, advance: Advance) -> 
     _keep(
         path,
         values=found.values,
+        picture=found.picture,
         classes=none if found.classes is None else found.classes,
         pictures=np.array(found.pictures),
     )
     return found
 
 
-def _placed(plan: Plan, vectors: Vectors, folder: Path) -> Any:
+def _placed(plan: Plan, vectors: Vectors, folder: Path, advance: Advance) -> Any:
     path = folder / "places.npz"
     held = _arrays(path)
     if held is not None:
         return held["places"]
-    places = laid_out(vectors.values, plan.seed)
+
+    def told(share: float) -> None:
+        advance(SHARES["collecting"] + SHARES["laying out"] * share, "laying out")
+
+    told(0)
+    places = laid_out(vectors.values, plan.seed, told)
     _keep(path, places=places)
     return places
 
@@ -167,7 +172,7 @@ def _arrays(path: Path) -> dict[str, Any] | None:
 
 def _keep(path: Path, **arrays: Any) -> None:
     made = io.BytesIO()
-    np.savez_compressed(made, **arrays)
+    np.savez(made, **arrays)
     write_atomically(path, made.getvalue())
 
 

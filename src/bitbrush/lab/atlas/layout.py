@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +55,30 @@ def check_layout() -> None:
         ) from None
 
 
-def laid_out(values: Floats, seed: int = 0) -> NDArray[np.float64]:
+class _Rounds(io.StringIO):
+    """Where UMAP's bar is written to, and told from it how far UMAP is."""
+
+    FORM = "{n}/{total} "
+
+    def __init__(self, advance: Callable[[float], None]) -> None:
+        super().__init__()
+        self._advance = advance
+
+    def write(self, text: str) -> int:
+        done, slash, total = text.strip().partition("/")
+        if slash and done.isdecimal() and total.isdecimal():
+            self._advance(int(done) / max(int(total), 1))
+        return len(text)
+
+
+def laid_out(
+    values: Floats, seed: int = 0, advance: Callable[[float], None] = lambda share: None
+) -> NDArray[np.float64]:
     """Places in the unit square, [N, 2], so that what is alike lies together.
 
     Args:
         values: [N, C]; compared by the angle between them, without their common mean.
+        advance: told the share that is done, once neighbours are known.
     Source: McInnes et al. 2018 (UMAP).
     """
     check_layout()
@@ -67,7 +87,14 @@ def laid_out(values: Floats, seed: int = 0) -> NDArray[np.float64]:
     centred = values - values.mean(0)
     few = min(NEIGHBOURS, len(values) - 1)
     # With a seed it runs on one thread, and gives the same map each time.
-    mapper = UMAP(n_neighbors=few, min_dist=DISTANCE, metric="cosine", random_state=seed, n_jobs=1)
+    mapper = UMAP(
+        n_neighbors=few,
+        min_dist=DISTANCE,
+        metric="cosine",
+        random_state=seed,
+        n_jobs=1,
+        tqdm_kwds={"file": _Rounds(advance), "bar_format": _Rounds.FORM, "disable": False},
+    )
     places = np.asarray(mapper.fit_transform(centred), dtype=float)
     low, high = np.quantile(places, (CUT, 1 - CUT), axis=0)
     unit: NDArray[np.float64] = np.clip((places - low) / np.maximum(high - low, 1e-9), 0, 1)
@@ -79,7 +106,7 @@ def cells_of(vectors: Vectors, places: NDArray[np.float64], side: int, least: in
     column, row = np.minimum((places * side).astype(int), side - 1).T
     mean = vectors.values.mean(0)
     log_shares = None if vectors.classes is None else _log_shares(vectors.classes)
-    usual = None if log_shares is None else log_shares.mean(0)
+    usual = None if log_shares is None else _mean(log_shares, vectors.picture)
     cells = []
     for number in np.unique(row * side + column):
         inside = row * side + column == number
@@ -87,13 +114,20 @@ def cells_of(vectors: Vectors, places: NDArray[np.float64], side: int, least: in
             continue
         classes: list[str] = []
         if log_shares is not None and usual is not None:
-            more = log_shares[inside].mean(0) - usual
+            more = _mean(log_shares, vectors.picture[inside]) - usual
             classes = [_name(index) for index in np.argsort(-more)[:CLASSES]]
         direction = vectors.values[inside].mean(0) - mean
         cells.append(
             Cell(int(number) // side, int(number) % side, int(inside.sum()), direction, classes)
         )
     return cells
+
+
+def _mean(of_pictures: Floats, picture: NDArray[np.int32]) -> Floats:
+    """Of vectors, where all of a picture have the same."""
+    times = np.bincount(picture, minlength=len(of_pictures)).astype(np.float32)
+    found: Floats = (times / np.float32(len(picture))) @ of_pictures
+    return found
 
 
 def _log_shares(logits: NDArray[np.float16]) -> Floats:

@@ -30,11 +30,13 @@ class Vectors:
 
     Attributes:
         values: float32 [N, C].
-        classes: float16 [N, classes], the logits of each one's picture; None without a classifier.
+        picture: int32 [N], the number of the picture that each is from.
+        classes: float16 [pictures, classes], the logits of each picture; None without a classifier.
         pictures: how many they are from.
     """
 
     values: Floats
+    picture: NDArray[np.int32]
     classes: NDArray[np.float16] | None
     pictures: int
 
@@ -69,20 +71,20 @@ def collect(
     random = torch.Generator().manual_seed(seed)
     values: list[Floats] = []
     classes: list[NDArray[np.float16]] = []
-    have = pictures = 0
+    taken: list[int] = []
+    have = 0
     for batch in _batches(sources, stride):
         with torch.no_grad():
             wanted = [tap, "logits"] if classifies else [tap]
             found = network(batch.to(network.mean.device), wanted)
-        for number, map_ in enumerate(found[tap].float().cpu()):
+        for map_ in found[tap].float().cpu():
             flat = map_.flatten(1)
             places = torch.randperm(flat.shape[1], generator=random)[:each]
             values.append(flat[:, places].T.contiguous().numpy())
-            if classifies:
-                logits = found["logits"][number].float().cpu().numpy().astype(np.float16)
-                classes += [logits[None]] * len(places)
+            taken.append(len(places))
             have += len(places)
-            pictures += 1
+        if classifies:
+            classes.append(found["logits"].float().cpu().numpy().astype(np.float16))
         advance(min(have, count))
         if have >= count:
             break
@@ -90,8 +92,9 @@ def collect(
         raise InputError("there is no picture that could be read")
     return Vectors(
         np.concatenate(values)[:count],
-        np.concatenate(classes)[:count] if classifies else None,
-        pictures,
+        np.repeat(np.arange(len(taken), dtype=np.int32), taken)[:count],
+        np.concatenate(classes) if classifies else None,
+        len(taken),
     )
 
 
