@@ -126,8 +126,7 @@ def cells_of(vectors: Vectors, places: NDArray[np.float64], side: int, least: in
 def _mean(of_pictures: Floats, picture: NDArray[np.int32]) -> Floats:
     """Of vectors, where all of a picture have the same."""
     times = np.bincount(picture, minlength=len(of_pictures)).astype(np.float32)
-    found: Floats = (times / np.float32(len(picture))) @ of_pictures
-    return found
+    return np.asarray(times @ of_pictures / len(picture), np.float32)
 
 
 def _log_shares(logits: NDArray[np.float16]) -> Floats:
