@@ -92,7 +92,7 @@ def finish(
     facts = {
         "command": command,
         "judge": laboratory.judge or "none",
-        "networks": ", ".join(request.networks),
+        "networks": "; ".join(request.networks),
         "pairs": ", ".join(sources.name for sources in request.sources),
         "paintings": f"{there} of {planned}, {request.size} px, {request.steps} steps, "
         f"{request.threads} threads each",
