@@ -45,8 +45,8 @@ class BitConv2d(QuantConv2d):
         self._of_weight = layer.kernel_quantizer.estimator
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [N, C_in, H, W], real-valued; returns [N, C_out, H', W'], in training as float32."""
-        if not (self.training and torch.is_grad_enabled() and x.device.type == "cpu"):
+        """x: [N, C_in, H, W], real-valued; returns [N, C_out, H', W'], as float32 on a CPU."""
+        if x.device.type != "cpu":
             return super().forward(x)
         x = x.float().contiguous(memory_format=torch.channels_last)
         one = torch.ones(self.channels_out)
@@ -61,6 +61,8 @@ class BitConv2d(QuantConv2d):
             precision=best_precision(),
         )
         result = frozen(x)
+        if not (self.training and torch.is_grad_enabled()):
+            return result
         signs = sign_grid(x.detach(), int(self.pad_value))
         learned: Tensor = _Learned.apply(result, self.weight, signs, self._of_weight)  # type: ignore[no-untyped-call]
         return learned
