@@ -60,7 +60,7 @@ class BitConv2d(QuantConv2d):
             estimator=self._of_input,
             precision=best_precision(),
         )
-        result = frozen(x)
+        result: Tensor = frozen(x)
         if not (self.training and torch.is_grad_enabled()):
             return result
         signs = sign_grid(x.detach(), int(self.pad_value))
