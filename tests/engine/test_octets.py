@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bitbrush.engine import octets
-from bitbrush.engine.octets import sign_grid, weight_gradient
-from bitbrush.engine.sizes import LARGEST
+from bitbrush.engine.octets import LEVELS, sign_grid, weight_gradient
 from bitbrush.quantizers import sign
 
 
@@ -43,12 +42,14 @@ def test_gradients_of_whole_levels_are_exact(
 ) -> None:
     torch.manual_seed(images + channels)
     x = drawn(images, channels, height, width)
-    levels = torch.randint(-LARGEST, LARGEST + 1, (images, filters, height, width)).float()
-    levels[0, :, 0, 0] = LARGEST
+    # Of four times a whole number quarters are whole, too.
+    most = LEVELS // 4
+    levels = 4 * torch.randint(-most, most + 1, (images, filters, height, width)).float()
+    levels[0, :, 0, 0] = LEVELS
     # Powers of two, so that a level is a level again after it was divided by the unit.
     unit = 2.0 ** torch.randint(-20, 20, (filters, 1, 1))
     gradient = (levels * unit).contiguous(memory_format=torch.channels_last)
-    found = weight_gradient(gradient, sign_grid(x, border), seed=3)
+    found = weight_gradient(gradient, sign_grid(x, border), channels, seed=3)
     assert torch.equal(found.double(), true_gradient(x, gradient, border))
 
 
@@ -57,7 +58,7 @@ def test_the_mean_over_many_seeds_is_the_true_gradient() -> None:
     x, gradient = drawn(2, 64, 5, 6), drawn(2, 70, 5, 6)
     gradient[:, 3] = 0
     signs = sign_grid(x, 0)
-    found = torch.stack([weight_gradient(gradient, signs, seed) for seed in range(1000)])
+    found = torch.stack([weight_gradient(gradient, signs, 64, seed) for seed in range(1000)])
     true = true_gradient(x, gradient, 0)
     error = (found.double().mean(0) - true).abs()
     allowed = found.std(0) / len(found) ** 0.5
@@ -65,7 +66,7 @@ def test_the_mean_over_many_seeds_is_the_true_gradient() -> None:
     assert (error > 4 * allowed + 1e-4).double().mean() < 2e-4
     assert (error > 6 * allowed + 1e-4).sum() == 0
     assert not found[:, 3].any()
-    assert (found[0] - true).norm() < 0.02 * true.norm()
+    assert (found[0] - true).norm() < 0.03 * true.norm()
 
 
 def test_a_seed_tells_the_rounding_on_any_number_of_threads() -> None:
@@ -76,11 +77,11 @@ def test_a_seed_tells_the_rounding_on_any_number_of_threads() -> None:
     try:
         for threads in (1, 2, 7):
             torch.set_num_threads(threads)
-            found.append(weight_gradient(gradient, sign_grid(x, 1), seed=2**31 + 5))
+            found.append(weight_gradient(gradient, sign_grid(x, 1), 40, seed=2**31 + 5))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
-    assert not torch.equal(found[0], weight_gradient(gradient, sign_grid(x, 1), seed=6))
+    assert not torch.equal(found[0], weight_gradient(gradient, sign_grid(x, 1), 40, seed=6))
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -89,7 +90,7 @@ def test_with_and_without_products_of_integers(
 ) -> None:
     torch.manual_seed(2)
     x, gradient = drawn(2, 64, 6, 6), drawn(2, 64, 6, 6)
-    expected = weight_gradient(gradient, sign_grid(x, 0), seed=1)
+    expected = weight_gradient(gradient, sign_grid(x, 0), 64, seed=1)
     has: Callable[[], bool] = lambda: there  # noqa: E731
     monkeypatch.setattr(octets, "has_octet_products", has)
-    assert torch.equal(weight_gradient(gradient, sign_grid(x, 0), seed=1), expected)
+    assert torch.equal(weight_gradient(gradient, sign_grid(x, 0), 64, seed=1), expected)

@@ -47,7 +47,18 @@ ROUND = Kernel(
     "planes plane_bytes inverse_real seed",
 )
 SPREAD = Kernel(
-    ".octets", "spread", "chunks rows values channels width height inverse seed border grid"
+    ".octets", "spread", "chunks rows values channels width height border grid cell_bytes"
+)
+SIGN_VALUES = Kernel(
+    ".octets",
+    "sign_values",
+    "chunks rows height width tile_rows tile_columns grid cell_bytes result matrix_bytes",
+)
+GRADIENT_VALUES = Kernel(
+    ".octets",
+    "gradient_values",
+    "chunks rows height width tile_rows tile_columns values channels inverse seed cell_bytes "
+    "result matrix_bytes",
 )
 STEM = Kernel(
     ".stem",
@@ -129,4 +140,5 @@ KERNELS = (
     *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),
     *((CONVOLVE_TILES, RESIDUAL_TILES) if "amx-int8" in cpu_features() else ()),
 )
-"""All that painting has a use for on this CPU; `SPREAD`, for training, is compiled when needed."""
+"""All that painting has a use for on this CPU; what training
+alone needs is compiled when it does."""

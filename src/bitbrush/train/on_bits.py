@@ -83,7 +83,7 @@ class _Learned(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         weight, signs = ctx.saved_tensors
         gradient = gradients[0].float().contiguous(memory_format=torch.channels_last)
-        own = weight_gradient(gradient, signs, current_rounding_seed())
+        own = weight_gradient(gradient, signs, weight.shape[1], current_rounding_seed())
         return gradient, own * ctx.estimator.factor(weight), None, None
 
 
