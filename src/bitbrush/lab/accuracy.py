@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,8 @@ from ..classify import imagenet_classes, top_classes
 from ..errors import InputError
 from ..images import read_image
 from ..networks.taps import Network
+from ..shares import wilson
 from .evaluate import ENDINGS
-
-NORMAL = 1.959964
-"""Standard deviations that hold 95 % of a normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,6 @@ class Accuracy:
         low, high = self.interval
         share = 100 * self.top1 / self.pictures
         return f"{share:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share.
-
-    Source: Wilson 1927.
-    """
-    share, square = right / count, NORMAL**2
-    middle = share + square / (2 * count)
-    spread = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    whole = 1 + square / count
-    return (middle - spread) / whole, (middle + spread) / whole
 
 
 def labelled(folder: Path) -> list[tuple[Path, str]]:

@@ -25,6 +25,7 @@ from ..engine.rounding import rounding_seed
 from ..errors import BitbrushError, InputError
 from ..layers import QUANTIZED_LAYERS
 from ..networks.taps import Network
+from ..shares import wilson
 from .flip_ratio import FlipRatio
 from .labelled import Labelled
 from .recipes import ClassifierRecipe, check_limits
@@ -91,11 +92,8 @@ class Score:
         return self.right / self.pictures
 
     def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of the accuracy (Wilson 1927)."""
-        z, n, p = 1.96, self.pictures, self.accuracy
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return max(middle - half, 0.0), min(middle + half, 1.0)
+        """Of the accuracy, 95 %."""
+        return wilson(self.right, self.pictures)
 
 
 class Training:

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from ...classify import imagenet_classes
-from ..accuracy import wilson
+from ...shares import wilson
 
 Row = Mapping[str, Any]
 
