@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from .factors import Factor
@@ -55,9 +56,9 @@ class Backward(ABC):
         """
 
     @staticmethod
-    def kernel(filters: Filters) -> Tensor:
+    def kernel(filters: Filters, dtype: torch.dtype = torch.float32) -> Tensor:
         """[C, O, 3, 3]: turned by half a circle, inputs and outputs in each other's place."""
-        return filters.signs().flip(2, 3).transpose(0, 1)
+        return filters.signs(dtype).flip(2, 3).transpose(0, 1)
 
     def arguments(self, gradient: Tensor, result: Tensor, around: Surroundings) -> dict[str, float]:
         """The fields that kernels know these by."""

@@ -8,10 +8,12 @@ of sign's gradient, the sum with the gradient around the block, and the tap's ow
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .backward import KERNEL, Backward, Surroundings
 from .buffers import empty
@@ -22,10 +24,10 @@ from .packing import Filters, blocks_of
 from .precision import cpu_features, octet_units
 from .sizes import BLOCK, FLOATS, GAP, GROUP, LANES, LARGEST
 
-TWOS = torch.tensor([[2.0, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
+TWOS = ((2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2))
 """From three weights of a line to four, for two results; twice the usual, to be integers."""
 
-THREES = torch.tensor([[1.0, 0, 0], [1, -1, 1], [1, 2, 4], [4, 2, 1], [0, 0, 1]])
+THREES = ((1, 0, 0), (1, -1, 1), (1, 2, 4), (4, 2, 1), (0, 0, 1))
 """To five, for three results; integers, too."""
 
 UNITS = {2: 1 / 4, 3: 1.0}
@@ -66,21 +68,27 @@ class Winograd(Backward):
         """O, up to a multiple of 64."""
         return BLOCK * blocks_of(self.channels_out)
 
-    def spread(self, filters: Filters, dtype: torch.dtype) -> Tensor:
-        """The weights of each kind, [values, C, O] with C and O up to multiples of 64."""
+    def cells(self, filters: Filters, dtype: torch.dtype) -> Tensor:
+        """The weights of each cell of the window, [3, 3, blocks of C, 64, O], with zeros beyond."""
+        blocks = blocks_of(self.channels_in)
+        more = (self.room - self.channels_out, 0, BLOCK * blocks - self.channels_in)
+        whole = functional.pad(self.kernel(filters, dtype), (0, 0, 0, 0, 0, *more))
+        return whole.permute(2, 3, 0, 1).reshape(KERNEL, KERNEL, blocks, BLOCK, self.room)
+
+    def spread(self, cells: Tensor) -> Tensor:
+        """The weights of each kind, [values, …], of cells [3, 3, …]."""
+        weights = empty((self.values, *cells.shape[2:]), cells.dtype)
+        for place, value in enumerate(self.kinds(cells)):
+            weights[place] = value
+        return weights
+
+    def kinds(self, cells: Tensor) -> Iterator[Tensor]:
+        """Values of [3, 3, …], each […], line by line."""
         before = THREES if self.results == 3 else TWOS
-        whole = torch.zeros(
-            self.values, BLOCK * blocks_of(self.channels_in), self.room, dtype=dtype
-        )
-        both = torch.kron(before, before)
-        # A block at a time: all at once would take many times the memory of what is kept.
-        kernel = self.kernel(filters)
-        for first in range(0, self.channels_in, BLOCK):
-            part = kernel[first : first + BLOCK]
-            seen = both @ part.flatten(2).permute(2, 0, 1).reshape(KERNEL**2, -1)
-            own = whole[:, first : first + len(part), : self.channels_out]
-            own.copy_(seen.view(self.values, *part.shape[:2]))
-        return whole
+        for down in before:
+            line = _sum(down, cells)
+            for across in before:
+                yield _sum(across, line)
 
     def launch(
         self,
@@ -129,24 +137,34 @@ class Winograd(Backward):
         )
 
 
+def _sum(factors: Sequence[int], parts: Tensor) -> Tensor:
+    """Of the parts times small whole numbers, in the parts' own type."""
+    terms: list[Tensor] = [
+        part * factor for part, factor in zip(parts, factors, strict=True) if factor
+    ]
+    return reduce(torch.add, terms)
+
+
 class OctetFilters(Winograd):
     """Filters for gradients in 8-bit integers.
 
     Attributes:
-        weights: int8 [values, blocks of C, O / 4, 64, 4], with O up to a multiple of 64; the
-            channels n, n + 16, n + 32 and n + 48 of every 64 lie together.
+        weights: int8 [values, blocks of C, blocks of O, 16, 64, 4]; of each block of O the filters
+            n, n + 16, n + 32 and n + 48 lie together.
         base: int32 [values, blocks of C, 64], what takes the added 128 of every value away again.
     """
 
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
         self.results = octet_results(self.channels_in, self.channels_out)
-        whole, blocks = self.spread(filters, torch.int8), blocks_of(self.channels_in)
-        self.base = (-(LARGEST + 1) * whole.sum(2)).int()
+        cells = self.cells(filters, torch.int8)
         # In the order in which the kernel rounds values.
-        arranged = whole.view(self.values, blocks, BLOCK, -1, 4, LANES)
-        self.weights = empty((self.values, blocks, self.room // 4, BLOCK, 4), torch.int8)
-        self.weights.copy_(arranged.permute(0, 1, 3, 5, 2, 4).flatten(2, 3))
+        parted = cells.view(*cells.shape[:4], -1, 4, LANES)
+        arranged = parted.permute(0, 1, 2, 4, 6, 3, 5).contiguous()
+        self.weights = self.spread(arranged)
+        # Sums of floats, which are faster; those of values are the values of sums.
+        sums = torch.stack(list(self.kinds(arranged.float().sum((3, 4, 6)))))
+        self.base = (-(LARGEST + 1) * sums).int()
 
     def add_gradient(self, gradient: Tensor, result: Tensor, around: Surroundings) -> None:
         steps = {
@@ -182,10 +200,8 @@ class FloatFilters(Winograd):
 
     def __init__(self, filters: Filters) -> None:
         super().__init__(filters)
-        whole = self.spread(filters, torch.float32).mul_(UNITS[self.results])
-        arranged = whole.view(self.values, -1, BLOCK, self.room).transpose(2, 3)
-        self.weights = empty(tuple(arranged.shape))
-        self.weights.copy_(arranged)
+        cells = self.cells(filters, torch.float32).transpose(3, 4).contiguous()
+        self.weights = self.spread(cells).mul_(UNITS[self.results])
 
     def add_gradient(self, gradient: Tensor, result: Tensor, around: Surroundings) -> None:
         steps = {
