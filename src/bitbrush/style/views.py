@@ -97,8 +97,8 @@ def random_view(
 
     The size seen is the same for every shift. Shifts of all lengths change the phase of every
     stride in the network, which keeps its lattice out of the painting; small ones suffice where
-    orientations take turns (docs/settings.md). Even and odd ones take turns, too: of a few draws too
-    many would be of one kind, and a stride of two would show.
+    orientations take turns (docs/settings.md). Even and odd ones take turns, too: of a few draws
+    too many would be of one kind, and a stride of two would show.
 
     Args:
         turn: number of the view, from 0 on.
