@@ -83,7 +83,10 @@ def test_out_of_training_it_is_the_plain_layer() -> None:
     bits, x = BitConv2d(plain).eval(), torch.randn(1, 70, 6, 6)
     with torch.no_grad():
         assert torch.equal(bits(x), plain(x))
-    assert torch.equal(bits(x).detach(), plain(x).detach())
+    result = bits(x)
+    assert torch.equal(result.detach(), plain(x).detach())
+    result.sum().backward()
+    assert bits.weight.grad is not None and bits.weight.grad.any()
     assert bits.weight is plain.weight
 
 

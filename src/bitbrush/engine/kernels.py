@@ -140,5 +140,4 @@ KERNELS = (
     *((MAP_TILES, AMX) if "amx-bf16" in cpu_features() else ()),
     *((CONVOLVE_TILES, RESIDUAL_TILES) if "amx-int8" in cpu_features() else ()),
 )
-"""All that painting has a use for on this CPU; what training
-alone needs is compiled when it does."""
+"""All that painting has a use for on this CPU; what training alone needs is compiled when used."""

@@ -64,7 +64,9 @@ def contestant(text: str) -> Contestant:
     network, equals, given = text.partition("=")
     if equals and not given:
         raise InputError(f"{text} names no weights; write {network}=FILE or {network}={RANDOM}")
-    weights = str(Path(given).expanduser()) if equals and given != RANDOM else given or "default"
+    weights = given or "default"
+    if weights not in (RANDOM, "default"):
+        weights = str(Path(weights).expanduser())
     path = resolve_path(network, weights).path
     if path is None:
         return Contestant(network, RANDOM, f"{network}, random weights", is_published=False)

@@ -61,7 +61,7 @@ class BitConv2d(QuantConv2d):
             precision=best_precision(),
         )
         result: Tensor = frozen(x)
-        if not (self.training and torch.is_grad_enabled()):
+        if not torch.is_grad_enabled():
             return result
         signs = sign_grid(x.detach(), int(self.pad_value))
         learned: Tensor = _Learned.apply(result, self.weight, signs, self._of_weight)  # type: ignore[no-untyped-call]

@@ -186,7 +186,7 @@ def test_no_umap_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_alike_lies_together(tmp_path: Path) -> None:
+def test_what_is_alike_lies_together() -> None:
     pytest.importorskip("umap")
     random = np.random.default_rng(0)
     kinds = np.repeat(np.eye(3, 8, dtype=np.float32), 40, axis=0)

@@ -30,9 +30,8 @@ from .sharing import next_chunk, take_seat
 MIDDLE = 128
 """What makes an 8-bit integer positive, so that cutting off its fraction rounds it down."""
 
-
-CELLS = 4 * FLOATS
-"""Bytes of the gradients of a tile, of a block each."""
+QUAD = 4 * FLOATS
+"""Bytes of a tile's gradients, a block of channels each."""
 
 
 @intrinsic
@@ -236,7 +235,7 @@ def gradient_values(arguments: Any) -> None:
     """The values of every tile of a gradient, rounded by chance."""
     record = carray(arguments, 1)[0]
     seat = take_seat(record)
-    scratch, zeros = simd.stack(CELLS), simd.stack(FLOATS)
+    scratch, zeros = simd.stack(QUAD), simd.stack(FLOATS)
     channels, width, height = record.channels, record.width, record.height
     rows, columns, whole = record.tile_rows, record.tile_columns, record.cell_bytes
     seed = np.int32(np.uint32(record.seed))
