@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,14 +11,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from bitbrush.errors import InputError
 from bitbrush.layers import (
     BlurPool2d,
     Conv2d,
+    Padding,
     Pool2d,
     QuantConv2d,
     QuantLinear,
+    border_of,
     pad,
     same_padding,
 )
@@ -65,6 +69,33 @@ def test_pools_equal_tensorflows(kind: str, case: tuple[int, int, int]) -> None:
     size, window, stride = case
     pooled = Pool2d(window, stride, "same", kind)(recorded(f"map_{size}"))  # type: ignore[arg-type]
     torch.testing.assert_close(pooled, recorded("{}_{}_{}_{}".format(kind, *case)))
+
+
+@given(
+    st.tuples(st.integers(3, 12), st.integers(3, 12)),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from(["same", "valid", "ceil", 1, 2]),
+)
+def test_maxima_and_their_gradient_know_no_border(
+    size: tuple[int, int], window: int, stride: int, padding: Padding | Literal["ceil"]
+) -> None:
+    # Against a border filled by hand, below anything that the map holds.
+    x = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    pool = Pool2d(window, stride, padding)
+    if padding == "ceil":
+        expected = functional.max_pool2d(x, window, stride, ceil_mode=True)
+    else:
+        sides = [border_of(length, padding, window, stride) for length in size]
+        filled = functional.pad(x, (*sides[1], *sides[0]), value=-9.0)
+        expected = functional.max_pool2d(filled, window, stride)
+    found = pool(x)
+    assert torch.equal(found, torch.where(expected == -9, -torch.inf, expected))
+    weights = torch.rand(found.shape, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(
+        torch.autograd.grad((found.clamp(min=-9) * weights).sum(), x),
+        torch.autograd.grad((expected * weights).sum(), x),
+    )
 
 
 @pytest.mark.parametrize("padding", ["same", "ceil", 1])

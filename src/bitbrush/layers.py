@@ -24,26 +24,36 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+Border = tuple[int, int, int, int]
+"""Cells above, below, left and right of a map."""
+
+
+def border_of(size: int, padding: Padding, kernel: int, stride: int) -> tuple[int, int]:
+    """Cells that a padding adds (before, after) an axis of so many cells."""
+    if padding == "same":
+        return same_padding(size, kernel, stride)
+    return (0, 0) if padding == "valid" else (padding, padding)
+
+
 def pad(x: Tensor, padding: Padding, kernel: int, stride: int, value: float = 0.0) -> Tensor:
     """x [N, C, H, W] with the borders that the padding asks for, filled with value."""
-    if padding == "same":
-        top, bottom = same_padding(x.shape[-2], kernel, stride)
-        left, right = same_padding(x.shape[-1], kernel, stride)
-    elif padding == "valid":
+    rows, columns = (border_of(size, padding, kernel, stride) for size in x.shape[-2:])
+    return bordered(x, (*rows, *columns), value)
+
+
+def bordered(x: Tensor, border: Border, value: float) -> Tensor:
+    """x [N, C, H, W] with that border, filled with value; x itself where there is none."""
+    if not any(border):
         return x
-    else:
-        top = bottom = left = right = padding
-    if top == bottom == left == right == 0:
-        return x
-    bordered: Tensor = _Bordered.apply(x, (top, bottom, left, right), value)  # type: ignore[no-untyped-call]
-    return bordered
+    result: Tensor = _Bordered.apply(x, border, value)  # type: ignore[no-untyped-call]
+    return result
 
 
 class _Bordered(torch.autograd.Function):
     """A map with a border. torch's own fills all of it first, and copies the gradient out of it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, border: tuple[int, int, int, int], value: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, border: Border, value: float) -> Tensor:
         top, bottom, left, right = border
         *around, height, width = x.shape
         shape = (*around, top + height + bottom, left + width + right)
@@ -111,21 +121,45 @@ class Pool2d(nn.Module):
         self.kind = kind
 
     def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (self._border(size) for size in x.shape[-2:])
+        border = (top, bottom, left, right)
         if self.kind == "max":
-            return functional.max_pool2d(self._pad(x, -torch.inf), self.kernel, self.stride)
-        padded = self._pad(x, 0.0)
+            own = self._as_torch(x, border)
+            if own is not None:
+                padding, ceil = own
+                return functional.max_pool2d(x, self.kernel, self.stride, padding, ceil_mode=ceil)
+            return functional.max_pool2d(bordered(x, border, -torch.inf), self.kernel, self.stride)
+        padded = bordered(x, border, 0.0)
         mean = functional.avg_pool2d(padded, self.kernel, self.stride)
         if padded is x:
             return mean
-        share = self._pad(torch.ones_like(x[:1, :1]), 0.0)
+        share = bordered(torch.ones_like(x[:1, :1]), border, 0.0)
         return mean / functional.avg_pool2d(share, self.kernel, self.stride)
 
-    def _pad(self, x: Tensor, value: float) -> Tensor:
+    def _border(self, size: int) -> tuple[int, int]:
         if self.padding == "ceil":
-            bottom = -(x.shape[-2] - self.kernel) % self.stride
-            right = -(x.shape[-1] - self.kernel) % self.stride
-            return functional.pad(x, (0, right, 0, bottom), value=value) if bottom or right else x
-        return pad(x, self.padding, self.kernel, self.stride, value)
+            after = -(size - self.kernel) % self.stride
+            # A window of nothing but border is none.
+            return 0, after if after < self.kernel else 0
+        return border_of(size, self.padding, self.kernel, self.stride)
+
+    def _as_torch(self, x: Tensor, border: Border) -> tuple[tuple[int, int], bool] | None:
+        """The padding and ceil_mode by which torch's own pooling has the same windows, or None.
+
+        That needs no copy of the map, and the gradient comes back in one piece; torch's batch norm
+        takes many times as long for a piece of a larger one.
+        """
+        top, bottom, left, right = border
+        if max(top, left) > self.kernel // 2:
+            return None
+        height, width = x.shape[-2] - self.kernel, x.shape[-1] - self.kernel
+        last = ((height + top + bottom) // self.stride, (width + left + right) // self.stride)
+        spans = (height + 2 * top, width + 2 * left)
+        if last == tuple(span // self.stride for span in spans):
+            return (top, left), False
+        if last == tuple(-(-span // self.stride) for span in spans):
+            return (top, left), True
+        return None
 
     def extra_repr(self) -> str:
         return f"{self.kind}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
