@@ -245,10 +245,21 @@ def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
     found = networks.findings(request, rows_of(networks.cells(request), stronger))
     larger = verdict(found.verdicts, "Larger QuickNets")
     assert larger.outcome == "confirmed" and large.label in larger.evidence
+    assert "style distance 0.50 (one pair) and grid index 2.00 (one pair)" in larger.evidence
     table = {row[0]: row for row in found.tables[0].rows}
     published = found.tables[0].header.index("published top-1, %")
     assert table[small.label][published] is None
     assert table[small.label][found.tables[0].header.index("file, MB")] == 2.0
+
+    def as_it_happens(cell: Cell) -> dict[str, Any]:
+        larger = cell.settings["network"] == "quicknet-large"
+        odd = cell.sources == request.sources[0]
+        return {"style_distance": 0.1 if larger == odd else 0.2, "grid": 2.0 if larger else 1.0}
+
+    request = make_request(small, large, pairs=2)
+    found = networks.findings(request, rows_of(networks.cells(request), as_it_happens))
+    larger = verdict(found.verdicts, "Larger QuickNets")
+    assert larger.outcome == "mixed" and "1.00 (0.50 to 2.00)" in larger.evidence
 
     control = Contestant("quicknet-large", RANDOM, "quicknet-large, random weights", False)
     request = make_request("quickbrush", small, control)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from ...weights.loading import find_default, where_weights
 from ..frontier import compared, overlap, ratio
 from ..frontiers import frontiers_of, reference_cells
-from ..plan import Cell
+from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.findings import Outcome
 from ..report.plots import curves
-from ..rows import Row, mean_of_ratios, middle
+from ..rows import Row, Value, mean_of_ratios, middle
 from . import Lesson, Request
 
 BASE = "quickbrush"
@@ -31,12 +31,7 @@ def _style_against(one: str, other: str, request: Request, rows: Sequence[Row]) 
         pair = frontiers.get((one, sources)), frontiers.get((other, sources))
         if pair[0] and pair[1] and overlap(pair[0], pair[1]):
             ratios.append(ratio(pair[0], pair[1]))
-    if not ratios:
-        return None
-    found = compared(ratios)
-    if len(ratios) == 1:
-        return f"{found.mean:.2f} (one pair)"
-    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
+    return _told(ratios) if ratios else None
 
 
 def findings(request: Request, rows: Sequence[Row]) -> Findings:
@@ -126,37 +121,60 @@ def _milder(name: str, request: Request, rows: Sequence[Row]) -> Verdict:
 
 
 def _compared(
-    claim: str, one: str, other: str, request: Request, rows: Sequence[Row], sign: int
+    claim: str, name: str, than: str, request: Request, rows: Sequence[Row], sign: int
 ) -> Verdict:
-    """Whether one network has a stronger style and more artefacts (sign 1), or less of both."""
-    command = f"bitbrush lab networks --network {one} --network {other} …"
-    labels = [label for name in (one, other) if (label := request.named(name)) is not None]
+    """Whether one network has a stronger style and more blocks (sign 1), or less of both (-1)."""
+    command = f"bitbrush lab networks --network {name} --network {than} …"
+    labels = [label for each in (name, than) if (label := request.named(each)) is not None]
     if len(labels) < 2:
-        missing = [name for name in (one, other) if find_default(name) is None]
+        missing = [each for each in (name, than) if find_default(each) is None]
         reason = "these were not among the networks that painted"
         if missing:
-            ways = "; ".join(f"{name} is {where_weights(name)}" for name in missing)
+            ways = "; ".join(f"{each} is {where_weights(each)}" for each in missing)
             reason = f"no weights: {ways}, or train it with 'bitbrush train classifier'"
         return Verdict(claim, "not tested", reason, command)
-    style, grid = [], []
-    for label in labels:
-        own = [row for row in rows if row.fact("network") == label]
-        distance = middle(own, "style_distance")
-        index = mean_of_ratios(own, lambda row: row.grid_against_style)
-        if distance is None or index is None:
-            return Verdict(claim, "not tested", f"{label} painted nothing to judge", command)
-        style.append(distance)
-        grid.append(index)
-    stronger, blockier = sign * (style[1] - style[0]) > 0, sign * (grid[0] - grid[1]) > 0
+    one, other = labels
+    style = _over_pairs(one, other, "style_distance", rows)
+    grid = _over_pairs(one, other, lambda row: row.grid_against_style, rows)
+    if not style or not grid:
+        return Verdict(claim, "not tested", f"{one} and {other} share no judged pair", command)
+    holds = {_is_above(style, -sign), _is_above(grid, sign)}
     outcome: Outcome = "mixed"
-    if stronger == blockier:
-        outcome = "confirmed" if stronger else "refuted"
-    told = f"style distance {style[0]:.2f} against {style[1]:.2f}, grid index {grid[0]:.2f} "
-    told += f"against {grid[1]:.2f}"
-    others = [label for label in labels if not request.networks[label].is_published]
-    if others:
-        told += f" (painted by {'; '.join(others)})"
+    if len(holds) == 1 and None not in holds:
+        outcome = "confirmed" if True in holds else "refuted"
+    told = f"{one}: style distance {_told(style)} and grid index {_told(grid)} times those of "
+    told += f"{other}, at the same content weights; an interval that holds 1 decides nothing"
     return Verdict(claim, outcome, told)
+
+
+def _over_pairs(one: str, other: str, of: str | Value, rows: Sequence[Row]) -> list[float]:
+    """For every pair that both painted, a figure of the one over the other's."""
+    found: dict[str, dict[Sources, list[Row]]] = {one: {}, other: {}}
+    for row in rows:
+        if row.fact("network") in found:
+            found[row.fact("network")].setdefault(row.cell.sources, []).append(row)
+    ratios = []
+    for sources, own in found[one].items():
+        pair = mean_of_ratios(own, of), mean_of_ratios(found[other].get(sources, []), of)
+        if pair[0] and pair[1]:
+            ratios.append(pair[0] / pair[1])
+    return ratios
+
+
+def _is_above(ratios: Sequence[float], sign: int) -> bool | None:
+    """Whether ratios lie above 1 (sign 1) or below it (sign -1); None where both may be."""
+    found = compared(ratios)
+    if found.low <= 1 <= found.high:
+        return None
+    return (found.low > 1) == (sign > 0)
+
+
+def _told(ratios: Sequence[float]) -> str:
+    """The mean of ratios over pairs, with its interval."""
+    found = compared(ratios)
+    if len(ratios) == 1:
+        return f"{found.mean:.2f} (one pair)"
+    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 LESSON = Lesson(
