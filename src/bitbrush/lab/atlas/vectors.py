@@ -69,7 +69,7 @@ def collect(
     stride = max(total // count, 1)
     classifies = "logits" in network.taps
     random = torch.Generator().manual_seed(seed)
-    values: list[Floats] = []
+    values = np.empty((0, 0), np.float32)
     classes: list[NDArray[np.float16]] = []
     taken: list[int] = []
     have = 0
@@ -77,22 +77,25 @@ def collect(
         with torch.no_grad():
             wanted = [tap, "logits"] if classifies else [tap]
             found = network(batch.to(network.mean.device), wanted)
+        if not have:
+            # One array from the beginning: parts put together at the end would be there twice.
+            values = np.empty((count, found[tap].shape[1]), np.float32)
         for map_ in found[tap].float().cpu():
             flat = map_.flatten(1)
-            places = torch.randperm(flat.shape[1], generator=random)[:each]
-            values.append(flat[:, places].T.contiguous().numpy())
+            places = torch.randperm(flat.shape[1], generator=random)[: min(each, count - have)]
+            values[have : have + len(places)] = flat[:, places].T.numpy()
             taken.append(len(places))
             have += len(places)
         if classifies:
             classes.append(found["logits"].float().cpu().numpy().astype(np.float16))
-        advance(min(have, count))
+        advance(have)
         if have >= count:
             break
-    if not values:
+    if not have:
         raise InputError("there is no picture that could be read")
     return Vectors(
-        np.concatenate(values)[:count],
-        np.repeat(np.arange(len(taken), dtype=np.int32), taken)[:count],
+        values[:have],
+        np.repeat(np.arange(len(taken), dtype=np.int32), taken),
         np.concatenate(classes) if classifies else None,
         len(taken),
     )
