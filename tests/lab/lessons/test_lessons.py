@@ -106,6 +106,17 @@ def test_total_variation_is_needed_by_whom_it_helps(make_request: Make) -> None:
     assert {each.outcome for each in found} == {"not tested"}
 
 
+def test_what_holds_of_one_pair_and_not_of_another_is_no_verdict(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=2)
+
+    def noisy_once(cell: Cell) -> dict[str, Any]:
+        noisy = cell.facts.get("times") == 0 and cell.sources == request.sources[0]
+        return {"noise": 1.5} if noisy else {}
+
+    found = verdict(tv.findings(request, rows_of(tv.cells(request), noisy_once)).verdicts, "Binary")
+    assert found.outcome == "mixed" and "1.22 (1.00 to 1.50)" in found.evidence
+
+
 def test_the_accident_is_a_labelled_point(make_request: Make) -> None:
     request = make_request("quickbrush")
     cells = tv.cells(request)

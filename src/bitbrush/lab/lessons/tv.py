@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import geometric_mean
 
 from ...style.settings import PaintSettings
-from ..frontiers import against, frontiers_of, reference_cells
-from ..plan import Cell
+from ..frontier import Frontier, compared
+from ..frontiers import Key, against, frontiers_of, reference_cells
+from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.plots import curves
 from ..report.verdicts import all_or_none
@@ -20,8 +22,8 @@ TIMES = (0.0, 0.1, 1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6)
 ACCIDENT = "the article's accident: 10⁶ times the weight that was meant"
 
 NEEDED = 1.05
-"""A network needs total variation if its best weight beats none by this factor, in style distance
-at equal content or in noise beyond the style's."""
+"""A network needs total variation if none is this factor worse than its best weight, in style
+distance at equal content or in noise beyond the style's; with the whole interval over pairs."""
 
 
 def cells(request: Request) -> list[Cell]:
@@ -54,10 +56,10 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     frontiers = frontiers_of(rows)
     lines: list[list[str | float | None]] = []
     curves_of: dict[str, dict[str, list[tuple[float, float]]]] = {"style": {}, "noise": {}}
-    best: dict[str, float] = {}
-    needs: dict[str, bool] = {}
+    needs: dict[str, bool | None] = {}
+    told: dict[str, str] = {}
     for network in request.networks:
-        scores: dict[float, float] = {}
+        scores: dict[float, dict[Sources, float]] = {}
         for times in TIMES:
             own = [r for r in rows if r.fact("network") == network and r.fact("times") == times]
             style = mean_of_ratios(own, lambda row: against(row, frontiers))
@@ -78,12 +80,9 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 if value is not None:
                     points = curves_of[title].setdefault(network, [])
                     points.append((USUAL * times, value))
-            if style is not None:
-                # Noise below the style's is no merit.
-                scores[times] = style * max(noise or 1.0, 1.0)
-        if 0.0 in scores:
-            best[network] = min(scores, key=lambda times: scores[times])
-            needs[network] = scores[0.0] > NEEDED * scores[best[network]]
+            scores[times] = _scores(own, frontiers)
+        if scores[0.0]:
+            needs[network], told[network] = _need(scores)
     marks = {"usual": USUAL, ACCIDENT: USUAL * TIMES[-1]}
     kinds = request.kinds()
     return Findings(
@@ -91,13 +90,17 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
             all_or_none(
                 "Binary networks need total variation.",
                 {name: needs[name] for name in kinds["binary"] if name in needs},
-                {name: f"best with {_name(best[name])}" for name in needs},
+                told,
                 "bitbrush lab tv --network quickbrush …",
             ),
             all_or_none(
                 "Float networks do not need it.",
-                {name: not needs[name] for name in kinds["float"] if name in needs},
-                {name: f"best with {_name(best[name])}" for name in needs},
+                {
+                    name: None if (need := needs[name]) is None else not need
+                    for name in kinds["float"]
+                    if name in needs
+                },
+                told,
                 "bitbrush lab tv --network vgg19 …",
             ),
             _accident(rows),
@@ -145,6 +148,34 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
             )
         ],
     )
+
+
+def _scores(own: Sequence[Row], frontiers: Mapping[Key, Frontier]) -> dict[Sources, float]:
+    """By pair, style at equal content times what noise there is beyond the style's: less is better.
+
+    Noise below the style's is no merit.
+    """
+    found = {}
+    for row in own:
+        style = against(row, frontiers)
+        if style is not None:
+            found[row.cell.sources] = style * max(row.found.get("noise") or 1.0, 1.0)
+    return found
+
+
+def _need(scores: Mapping[float, Mapping[Sources, float]]) -> tuple[bool | None, str]:
+    """Whether a network needs total variation, None where pairs do not tell, and in words."""
+    none = scores[0.0]
+    everywhere = {times: found for times, found in scores.items() if found.keys() >= none.keys()}
+    best = min(everywhere, key=lambda times: geometric_mean(everywhere[times].values()))
+    if best == 0.0:
+        return False, "best with none"
+    found = compared([none[pair] / everywhere[best][pair] for pair in none])
+    words = f"best with {_name(best)}; none is {found.mean:.2f} ({found.low:.2f} to "
+    words += f"{found.high:.2f}) times as far"
+    if found.low <= NEEDED < found.high:
+        return None, words
+    return found.low > NEEDED, words
 
 
 def _accident(rows: Sequence[Row]) -> Verdict:
