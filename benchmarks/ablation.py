@@ -135,11 +135,7 @@ def _table(rows: Sequence[Row]) -> str:
     lines = ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
     for row in rows:
         found = row.comparison
-        value = (
-            "no overlap"
-            if found is None
-            else f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
-        )
+        value = "no overlap" if found is None else found.text(3)
         cells = [row.variant.what, f"`{row.variant.options}`" if row.variant.options else "", value]
         cells += [f"{row.indices[index]:.2f}" for index in INDICES] + [f"{row.seconds:.1f}"]
         lines.append("| " + " | ".join(cells) + " |")

@@ -80,4 +80,4 @@ def compare(
                 f"{index} {value:.2f}" for index, value in zip(INDICES, medians, strict=True)
             )
             name = change or "unchanged"
-            print(f"{name}: {result.mean:.3f} ({result.low:.3f} to {result.high:.3f}); {shown}")
+            print(f"{name}: {result.text(3)}; {shown}")

@@ -139,8 +139,7 @@ def _print(rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
         found = [[row["artefacts"][name][index] for row in rows] for name in names]
         medians = " | ".join(f"{statistics.median(each):.2f}" for each in found)
         both = compared([ours / theirs for ours, theirs in zip(*found, strict=True)])
-        shown = f"{both.mean:.2f} ({both.low:.2f} to {both.high:.2f})"
-        print(f"| {index.replace('_', ' ')} | {medians} | {shown} |")
+        print(f"| {index.replace('_', ' ')} | {medians} | {both.text()} |")
 
 
 if __name__ == "__main__":

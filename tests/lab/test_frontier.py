@@ -46,3 +46,10 @@ def test_the_mean_is_geometric_and_lies_in_its_interval() -> None:
     assert found == compared([0.5, 2.0, 1.0, 1.0])
     same = compared([0.8] * 12)
     assert (same.low, same.mean, same.high) == pytest.approx((0.8, 0.8, 0.8))
+    assert same.text(1) == "0.8 (0.8 to 0.8)" and compared([0.8]).text() == "0.80 (one pair)"
+
+
+def test_an_interval_that_holds_a_value_is_on_neither_side_of_it() -> None:
+    found = compared([1.2, 1.4])
+    assert found.is_above(1) is True and found.is_above(2) is False
+    assert found.is_above(1.3) is None and compared([1.0]).is_above(1) is None

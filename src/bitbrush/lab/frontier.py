@@ -84,11 +84,22 @@ class Comparison:
     Attributes:
         mean: their geometric mean.
         low, high: its 95 % interval, by bootstrap over pairs.
+        pairs: how many there were.
     """
 
     mean: float
     low: float
     high: float
+    pairs: int
+
+    def is_above(self, value: float) -> bool | None:
+        """Whether it lies above a value with its whole interval; None if that holds the value."""
+        return None if self.low <= value <= self.high else self.low > value
+
+    def text(self, digits: int = 2) -> str:
+        """The mean with its interval, which a single pair has none of."""
+        mean, low, high = (f"{each:.{digits}f}" for each in (self.mean, self.low, self.high))
+        return f"{mean} (one pair)" if self.pairs == 1 else f"{mean} ({low} to {high})"
 
 
 def compared(ratios: Sequence[float], seed: int = 0) -> Comparison:
@@ -100,4 +111,5 @@ def compared(ratios: Sequence[float], seed: int = 0) -> Comparison:
     draws = np.random.default_rng(seed).integers(0, len(logs), (DRAWS, len(logs)))
     means = logs[draws].mean(1)
     low, high = np.quantile(means, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return Comparison(*(float(math.exp(value)) for value in (logs.mean(), low, high)))
+    mean, low, high = (float(math.exp(value)) for value in (logs.mean(), low, high))
+    return Comparison(mean, low, high, len(ratios))

@@ -14,7 +14,7 @@ from typing import Any
 from ..atomic import write_atomically
 from ..errors import InputError
 from .judge import Distances
-from .plan import Cell
+from .plan import Cell, Sources
 
 INDICES = ("grid", "grid_of_style", "noise", "chroma_noise", "border")
 """Of artefacts, as `artefacts.Artefacts` names them."""
@@ -139,6 +139,22 @@ def middle(rows: Iterable[Row], of: str | Value) -> float | None:
     """The median; None if no row has it."""
     found = values(rows, of)
     return median(found) if found else None
+
+
+def over_pairs(own: Iterable[Row], others: Iterable[Row], of: str | Value) -> list[float]:
+    """For every pair of content and style that both have, a figure of the one over the other's.
+
+    Args:
+        of: a positive figure; several of a pair count by their geometric mean.
+    """
+    by_pair: list[dict[Sources, list[Row]]] = [{}, {}]
+    for rows, found in zip((own, others), by_pair, strict=True):
+        for row in rows:
+            found.setdefault(row.cell.sources, []).append(row)
+    ours, theirs = (
+        {pair: mean_of_ratios(rows, of) for pair, rows in each.items()} for each in by_pair
+    )
+    return [value / other for pair, value in ours.items() if value and (other := theirs.get(pair))]
 
 
 def mean_of_ratios(rows: Iterable[Row], of: str | Value) -> float | None:

@@ -195,7 +195,7 @@ def _verdict(
     return Verdict(
         claim,
         outcome,
-        f"{result.mean:.3f} ({result.low:.3f} to {result.high:.3f}) over {len(ratios)} pairs, "
+        f"{result.text(3)} over {len(ratios)} pairs, "
         f"after {len(found.rows)} paintings of {len(found.study.trials)} proposals",
     )
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from ...weights.loading import find_default, where_weights
 from ..frontier import compared, overlap, ratio
 from ..frontiers import frontiers_of, reference_cells
-from ..plan import Cell, Sources
+from ..plan import Cell
 from ..report import Figure, Findings, Table, Verdict
 from ..report.findings import Outcome
 from ..report.plots import curves
-from ..rows import Row, Value, mean_of_ratios, middle
+from ..rows import Row, mean_of_ratios, middle, over_pairs
 from . import Lesson, Request
 
 BASE = "quickbrush"
@@ -31,7 +31,7 @@ def _style_against(one: str, other: str, request: Request, rows: Sequence[Row]) 
         pair = frontiers.get((one, sources)), frontiers.get((other, sources))
         if pair[0] and pair[1] and overlap(pair[0], pair[1]):
             ratios.append(ratio(pair[0], pair[1]))
-    return _told(ratios) if ratios else None
+    return compared(ratios).text() if ratios else None
 
 
 def findings(request: Request, rows: Sequence[Row]) -> Findings:
@@ -134,47 +134,21 @@ def _compared(
             reason = f"no weights: {ways}, or train it with 'bitbrush train classifier'"
         return Verdict(claim, "not tested", reason, command)
     one, other = labels
-    style = _over_pairs(one, other, "style_distance", rows)
-    grid = _over_pairs(one, other, lambda row: row.grid_against_style, rows)
-    if not style or not grid:
+    ours, theirs = ([row for row in rows if row.fact("network") == each] for each in labels)
+    styles = over_pairs(ours, theirs, "style_distance")
+    grids = over_pairs(ours, theirs, lambda row: row.grid_against_style)
+    if not styles or not grids:
         return Verdict(claim, "not tested", f"{one} and {other} share no judged pair", command)
-    holds = {_is_above(style, -sign), _is_above(grid, sign)}
+    style, grid = compared(styles), compared(grids)
+    # Of the stronger style the distance is less.
+    as_claimed = (False, True) if sign > 0 else (True, False)
+    found = (style.is_above(1), grid.is_above(1))
     outcome: Outcome = "mixed"
-    if len(holds) == 1 and None not in holds:
-        outcome = "confirmed" if True in holds else "refuted"
-    told = f"{one}: style distance {_told(style)} and grid index {_told(grid)} times those of "
+    if None not in found and (found[0] == as_claimed[0]) == (found[1] == as_claimed[1]):
+        outcome = "confirmed" if found == as_claimed else "refuted"
+    told = f"{one}: style distance {style.text()} and grid index {grid.text()} times those of "
     told += f"{other}, at the same content weights; an interval that holds 1 decides nothing"
     return Verdict(claim, outcome, told)
-
-
-def _over_pairs(one: str, other: str, of: str | Value, rows: Sequence[Row]) -> list[float]:
-    """For every pair that both painted, a figure of the one over the other's."""
-    found: dict[str, dict[Sources, list[Row]]] = {one: {}, other: {}}
-    for row in rows:
-        if row.fact("network") in found:
-            found[row.fact("network")].setdefault(row.cell.sources, []).append(row)
-    ratios = []
-    for sources, own in found[one].items():
-        pair = mean_of_ratios(own, of), mean_of_ratios(found[other].get(sources, []), of)
-        if pair[0] and pair[1]:
-            ratios.append(pair[0] / pair[1])
-    return ratios
-
-
-def _is_above(ratios: Sequence[float], sign: int) -> bool | None:
-    """Whether ratios lie above 1 (sign 1) or below it (sign -1); None where both may be."""
-    found = compared(ratios)
-    if found.low <= 1 <= found.high:
-        return None
-    return (found.low > 1) == (sign > 0)
-
-
-def _told(ratios: Sequence[float]) -> str:
-    """The mean of ratios over pairs, with its interval."""
-    found = compared(ratios)
-    if len(ratios) == 1:
-        return f"{found.mean:.2f} (one pair)"
-    return f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 LESSON = Lesson(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import geometric_mean
 
 from ...networks.registry import NETWORKS, network_spec
+from ..frontier import Comparison, compared
 from ..frontiers import against, frontiers_of, reference_cells
 from ..plan import Cell
 from ..report import Findings, Table, Verdict
 from ..report.findings import Outcome
 from ..report.verdicts import all_or_none
-from ..rows import Row, mean_of_ratios, middle
+from ..rows import Row, mean_of_ratios, middle, over_pairs
 from . import Lesson, Request
 
 KINDS = ("max", "average")
@@ -68,46 +69,45 @@ def cells(request: Request) -> list[Cell]:
 def findings(request: Request, rows: Sequence[Row]) -> Findings:
     """The two ways side by side, with the grid index as evidence."""
     frontiers = frontiers_of(rows)
+
+    def style(row: Row) -> float | None:
+        return against(row, frontiers)
+
+    def grid(row: Row) -> float | None:
+        return row.grid_against_style
+
     lines: list[list[str | float | None]] = []
-    same: dict[str, bool] = {}
+    same: dict[str, bool | None] = {}
     told: dict[str, str] = {}
     for network in request.networks:
-        figures: dict[str, dict[str, float | None]] = {}
-        for kind in KINDS:
-            own = [
-                row
-                for row in rows
-                if row.fact("network") == network and row.fact("pooling") == kind
-            ]
-            if not own:
-                continue
-            figures[kind] = {
-                "style": mean_of_ratios(own, lambda row: against(row, frontiers)),
-                "grid": mean_of_ratios(own, lambda row: row.grid_against_style),
-            }
-            lines.append(
-                [
-                    network,
-                    kind,
-                    figures[kind]["style"],
-                    middle(own, "style_distance"),
-                    middle(own, "content_distance"),
-                    figures[kind]["grid"],
-                    middle(own, "noise"),
-                ]
-            )
-        if len(figures) == len(KINDS):
-            changes = {
-                what: average / maximum
-                for what in ("style", "grid")
-                if (average := figures["average"][what]) and (maximum := figures["max"][what])
-            }
-            if changes:
-                same[network] = all(abs(change - 1) < NOTHING for change in changes.values())
-                told[network] = ", ".join(
-                    f"{what} {change:.2f} times with average pooling"
-                    for what, change in changes.items()
+        kinds: dict[str, list[Row]] = {kind: [] for kind in KINDS}
+        for row in rows:
+            if row.fact("network") == network and row.fact("pooling") in kinds:
+                kinds[row.fact("pooling")].append(row)
+        for kind, own in kinds.items():
+            if own:
+                lines.append(
+                    [
+                        network,
+                        kind,
+                        mean_of_ratios(own, style),
+                        middle(own, "style_distance"),
+                        middle(own, "content_distance"),
+                        mean_of_ratios(own, grid),
+                        middle(own, "noise"),
+                    ]
                 )
+        changes = {
+            what: compared(ratios)
+            for what, of in (("style", style), ("grid", grid))
+            if (ratios := over_pairs(kinds["average"], kinds["max"], of))
+        }
+        if changes:
+            same[network] = _is_nothing(changes.values())
+            told[network] = ", ".join(
+                f"{what} {change.text()} times with average pooling"
+                for what, change in changes.items()
+            )
     return Findings(
         [
             all_or_none(
@@ -136,6 +136,16 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
             )
         ],
     )
+
+
+def _is_nothing(changes: Iterable[Comparison]) -> bool | None:
+    """Whether no figure changes; None where its interval holds both changes and none."""
+    changed = False
+    for each in changes:
+        if each.low > 1 + NOTHING or each.high < 1 - NOTHING:
+            return False
+        changed = changed or max(each.high - 1, 1 - each.low) > NOTHING
+    return None if changed else True
 
 
 def _additions(request: Request, rows: Sequence[Row]) -> Verdict:

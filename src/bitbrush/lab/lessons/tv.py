@@ -171,11 +171,7 @@ def _need(scores: Mapping[float, Mapping[Sources, float]]) -> tuple[bool | None,
     if best == 0.0:
         return False, "best with none"
     found = compared([none[pair] / everywhere[best][pair] for pair in none])
-    words = f"best with {_name(best)}; none is {found.mean:.2f} ({found.low:.2f} to "
-    words += f"{found.high:.2f}) times as far"
-    if found.low <= NEEDED < found.high:
-        return None, words
-    return found.low > NEEDED, words
+    return found.is_above(NEEDED), f"best with {_name(best)}; none is {found.text()} times as far"
 
 
 def _accident(rows: Sequence[Row]) -> Verdict:
