@@ -149,6 +149,24 @@ def test_threads_are_used_and_given_back() -> None:
     assert torch.get_num_threads() == 1
 
 
+def test_loading_takes_no_more_threads_than_painting(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Painters beside each other would wait for one another's.
+    from bitbrush.style import paint as module
+
+    seen: list[int] = []
+    for name in ("as_picture", "as_style", "load_network", "check_memory"):
+        whole = getattr(module, name)
+
+        def watched(*args: Any, whole: Any = whole, **options: Any) -> Any:
+            seen.append(torch.get_num_threads())
+            return whole(*args, **options)
+
+        monkeypatch.setattr(module, name, watched)
+    before = torch.get_num_threads()
+    Session(CONTENT, [STYLE], make_settings(SMALL | {"threads": 3}))
+    assert seen == [3] * 4 and torch.get_num_threads() == before
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

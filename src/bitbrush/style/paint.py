@@ -88,8 +88,13 @@ class Session:
                 enough memory; `NetworkMissingError` where weights have to be fetched.
         """
         self.settings = settings
-        full = resolved(settings, network)
         self.threads = settings.threads or torch.get_num_threads()
+        with threads(self.threads):
+            self._load(content, styles, network)
+
+    def _load(self, content: Source, styles: Sequence[Source], network: Network | None) -> None:
+        settings = self.settings
+        full = resolved(settings, network)
         self.content = as_picture(content)
         self.styles = [as_style(style, full.style_size or full.size) for style in styles]
         self.init = as_init(settings.init)
@@ -114,8 +119,7 @@ class Session:
             init=None if self.init is None else self.init.rgb,
         )
         self.scales = self.job.scales()
-        with threads(self.threads):
-            check_memory(self.job)
+        check_memory(self.job)
 
     def steps(self, state: State | None = None) -> Iterator[Step]:
         """The steps of the painting, from the beginning or from a state."""
