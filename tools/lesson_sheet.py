@@ -46,7 +46,7 @@ def main(
         [
             (
                 read_image(folder / each["file"]).rgb,
-                f"{each['row'].split(', ')[0]}, {each['column']}",
+                f"{each['row'].split(', ')[0]}, {each['column'].replace('weight ', '')}",
             )
             for each in strip
         ]
