@@ -194,8 +194,9 @@ def test_what_is_alike_lies_together() -> None:
     values = kinds + 0.05 * random.standard_normal(kinds.shape).astype(np.float32)
     places = layout.laid_out(values, 0, told.append)
     assert places.shape == (120, 2) and places.min() >= 0 and places.max() <= 1
-    middles = places.reshape(3, 40, 2).mean(1)
-    within = np.abs(places.reshape(3, 40, 2) - middles[:, None]).max()
-    apart = min(np.linalg.norm(middles[a] - middles[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
-    assert within < apart / 2
+    for axis in places.T:
+        assert np.allclose(np.sort(axis), np.linspace(0, 1, 120))
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    nearest = apart.argsort(axis=1)[:, 1:11]
+    assert (nearest // 40 == np.arange(120)[:, None] // 40).mean() > 0.9
     assert told == sorted(told) and told[-1] > 0.9

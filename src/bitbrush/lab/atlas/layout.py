@@ -16,9 +16,6 @@ from .vectors import Floats, Vectors
 NEIGHBOURS, DISTANCE = 15, 0.1
 """Of UMAP: how many neighbours make up a place's surroundings, and how near points may lie."""
 
-CUT = 0.005
-"""Share of the points on each side that lie further out than the map."""
-
 CLASSES = 3
 """That a cell is captioned with."""
 
@@ -76,6 +73,8 @@ def laid_out(
 ) -> NDArray[np.float64]:
     """Places in the unit square, [N, 2], so that what is alike lies together.
 
+    Along each axis they lie evenly.
+
     Args:
         values: [N, C]; compared by the angle between them, without their common mean.
         advance: told the share that is done, once neighbours are known.
@@ -96,9 +95,10 @@ def laid_out(
         tqdm_kwds={"file": _Rounds(advance), "bar_format": _Rounds.FORM, "disable": False},
     )
     places = np.asarray(mapper.fit_transform(centred), dtype=float)
-    low, high = np.quantile(places, (CUT, 1 - CUT), axis=0)
-    unit: NDArray[np.float64] = np.clip((places - low) / np.maximum(high - low, 1e-9), 0, 1)
-    return unit
+    # By rank along each axis: UMAP leaves wide seas between islands, where a map would stay white.
+    order = places.argsort(axis=0, kind="stable")
+    ranks: NDArray[np.float64] = order.argsort(axis=0, kind="stable") / (len(places) - 1)
+    return ranks
 
 
 def cells_of(vectors: Vectors, places: NDArray[np.float64], side: int, least: int) -> list[Cell]:
