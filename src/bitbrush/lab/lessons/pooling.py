@@ -140,12 +140,10 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
 
 def _is_nothing(changes: Iterable[Comparison]) -> bool | None:
     """Whether no figure changes; None where its interval holds both changes and none."""
-    changed = False
-    for each in changes:
-        if each.low > 1 + NOTHING or each.high < 1 - NOTHING:
-            return False
-        changed = changed or max(each.high - 1, 1 - each.low) > NOTHING
-    return None if changed else True
+    sides = [(each.is_above(1 - NOTHING), each.is_above(1 + NOTHING)) for each in changes]
+    if any(low is False or high for low, high in sides):
+        return False
+    return True if all(each == (True, False) for each in sides) else None
 
 
 def _additions(request: Request, rows: Sequence[Row]) -> Verdict:
