@@ -141,8 +141,8 @@ def test_a_node_is_killed_in_the_middle(
 
     monkeypatch.setattr(painters.Painters, "_keep", noted)
     try:
-        laboratory = Laboratory(tmp_path / "many", JUDGE, ray=nodes.address, threads=1)
-        together = laboratory.rows(cells, silent)
+        with Laboratory(tmp_path / "many", JUDGE, ray=nodes.address, threads=1) as laboratory:
+            together = laboratory.rows(cells, silent)
     finally:
         nodes.shutdown()
     assert sorted(kept) == sorted(cell.key for cell in cells)  # nothing lost, nothing twice

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bitbrush.errors import InputError, NetworkMissingError
-from bitbrush.lab import making
+from bitbrush.lab import making, runner
 from bitbrush.lab.budget import Budget
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.plan import Cell
@@ -97,11 +98,67 @@ def test_a_missing_judge_is_known_before_anything_is_painted(
     assert not (tmp_path / "lab").exists()
 
 
+class Alone:
+    """A crew of one, which does at once what it is told."""
+
+    size = 1
+
+    def __init__(self, work: Callable[[Cell], dict[str, Any]]) -> None:
+        self._work = work
+        self._done: list[tuple[Cell, dict[str, Any]]] = []
+
+    def begin(self, task: Cell) -> None:
+        self._done.append((task, self._work(task)))
+
+    def finished(self, seconds: float) -> list[tuple[Cell, dict[str, Any]]]:
+        done, self._done = self._done, []
+        return done
+
+
+def test_workers_are_called_once_and_go_with_the_laboratory(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def called(workers: int, work: Callable[[Cell], dict[str, Any]]) -> Iterator[Alone]:
+        told.append("come")
+        try:
+            yield Alone(work)
+        except KeyboardInterrupt:
+            told.append("sent away")
+            raise
+        told.append("go")
+
+    monkeypatch.setattr(runner, "processes", called)
+    cells = cells_of(make_request("quickbrush-small"))
+    with Laboratory(tmp_path, JUDGE, workers=2) as laboratory:
+        assert told == []
+        first = laboratory.rows(cells[:1], silent)
+        rows = laboratory.rows(cells, silent)
+        assert told == ["come"]
+    assert told == ["come", "go"] and first + rows[1:] == rows and len(rows) == 3
+    with Laboratory(tmp_path, JUDGE, workers=2) as laboratory:
+        assert laboratory.rows(cells, silent) == rows  # all there: nobody is called
+    assert told == ["come", "go"]
+
+    def stop(done: float, note: str) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Laboratory(tmp_path / "other", JUDGE, workers=2) as laboratory,
+    ):
+        laboratory.rows(cells[:1], lambda done, note: done and stop(done, note))
+    assert told[2:] == ["come", "sent away"]
+
+
 @pytest.mark.slow
 def test_several_processes_paint_the_same(make_request: Make, tmp_path: Path) -> None:
     cells = cells_of(make_request("quickbrush-small", pairs=2), (0.05, 0.5))
     alone = Laboratory(tmp_path / "one", JUDGE).rows(cells, silent)
-    together = Laboratory(tmp_path / "two", JUDGE, workers=2).rows(cells, silent)
+    with Laboratory(tmp_path / "two", JUDGE, workers=2) as laboratory:
+        together = laboratory.rows(cells, silent)
     assert [row.cell for row in together] == cells
     for one, two in zip(alone, together, strict=True):
         assert (tmp_path / "one" / one.file).read_bytes() == (

@@ -151,7 +151,7 @@ def run_and_tell(lesson: Lesson, request: Request, laboratory: Laboratory, as_js
 
     total = len(cells_once(lesson.cells(request)))
     total = int(min(total, laboratory.budget.paintings))
-    with Interruptions() as interruptions, progress(lesson.name, total) as bar:
+    with Interruptions() as interruptions, laboratory, progress(lesson.name, total) as bar:
 
         def advance(done: float, note: str) -> None:
             bar.update(done, f"{int(done)}/{total} {note}")
@@ -232,7 +232,7 @@ def groove(
         raise InputError("a search needs a judge")
     pairs = lesson.parted(request.sources, unseen)
     total = budget // PAIRS * PAIRS + unseen * 8
-    with Interruptions() as interruptions, progress("groove", total) as bar:
+    with Interruptions() as interruptions, laboratory, progress("groove", total) as bar:
 
         def advance(done: float, note: str) -> None:
             bar.update(done, f"{int(done)}/{total} {note}")

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from ..style.paint import Session
@@ -31,6 +32,9 @@ Advance = Callable[[float, str], None]
 class Laboratory:
     """A folder of paintings, and how they are made.
 
+    A context: whoever paints beside this process is called at the first painting, stays for the
+    next ones, and goes with the context.
+
     Attributes:
         folder: for everything.
         judge: name of the network that judges; None: nobody.
@@ -47,11 +51,23 @@ class Laboratory:
     ray: str | None = None
     threads: int = 1
     _started: float = field(default_factory=time.monotonic)
+    _called: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         if self.judge is not None:
             judge_named(self.judge)  # so that a missing one is known before anything is painted
         (self.folder / "paintings").mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Laboratory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._called.__exit__(kind, error, trace)
 
     def rows(self, cells: Sequence[Cell], advance: Advance) -> list[Row]:
         """Paints and judges what is not there yet.
@@ -119,20 +135,25 @@ class Laboratory:
     def _made_by_many(
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
-        with self._crew() as crew:
-            for finished in carried_out(crew, self._affordable(cells, done)):
-                advance(done, "")
-                for cell, result in finished:
-                    done += 1
-                    advance(done, _title(cell))
-                    yield cell, result
+        if not cells:
+            return
+        for finished in carried_out(self._crew, self._affordable(cells, done)):
+            advance(done, "")
+            for cell, result in finished:
+                done += 1
+                advance(done, _title(cell))
+                yield cell, result
 
-    def _crew(self) -> AbstractContextManager[Crew[Cell, dict[str, Any]]]:
+    @cached_property
+    def _crew(self) -> Crew[Cell, dict[str, Any]]:
+        crew: AbstractContextManager[Crew[Cell, dict[str, Any]]]
         if self.ray is not None:
             from .painters import painters
 
-            return painters(self.ray, self.workers, self.threads, self.folder, self.judge)
-        return processes(self.workers, partial(make, folder=self.folder, judge=self.judge))
+            crew = painters(self.ray, self.workers, self.threads, self.folder, self.judge)
+        else:
+            crew = processes(self.workers, partial(make, folder=self.folder, judge=self.judge))
+        return self._called.enter_context(crew)
 
 
 def _title(cell: Cell) -> str:
