@@ -202,6 +202,27 @@ def test_progress_is_one_line_where_there_is_no_terminal(
     assert capsys.readouterr().err == ""
 
 
+def test_a_log_is_told_now_and_then_how_long_it_will_take(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now)
+    with progress("training", 200) as shown:
+        shown.update(100, "resumed")
+        for minute in range(1, 41):
+            now += 60
+            shown.update(100 + minute, f"loss {minute}")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "training: 50 %, 1:39:00 left, loss 1"
+    assert lines[1] == "training: 51 %, 1:38:00 left, loss 2"
+    assert lines[-1] == "training: 70 %, 2400.0 s, loss 40"
+    assert len(lines) == 22  # each minute, then less and less often
+    with progress("reading") as shown:
+        now += 61
+        shown.update(5)
+    assert capsys.readouterr().err.splitlines()[0] == "reading: 0:01:01 gone"
+
+
 def test_progress_is_a_bar_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

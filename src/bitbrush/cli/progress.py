@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for whatever takes more than a moment."""
+"""Progress on stderr, for whatever takes more than a moment: a bar, or lines of a log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from .app import options
@@ -32,25 +33,50 @@ class Progress:
         """Called once, at the end or when the work failed."""
 
 
+FIRST_LINE = 60.0
+"""Seconds after which a log is first told how far it is."""
+
+LATER_LINES = 1.1
+"""Time gone at the next line over that at the last one, so that ten hours take some fifty lines."""
+
+
 class Line(Progress):
-    """One line at the end, for output that goes to a file or a log."""
+    """Lines in a file or a log: one at the end, and a few on the way there if that takes long."""
 
     def __init__(self, title: str, total: float | None) -> None:
         super().__init__(title, total)
         self._started = time.monotonic()
+        self._first: float | None = None
+        self._next = FIRST_LINE
         self._note = ""
 
     def update(self, done: float, note: str = "") -> None:
+        if self._first is None:
+            self._first = done  # what an earlier run had done says nothing about the time left
         self.done = done
         self._note = note
+        gone = self._gone()
+        if gone >= self._next:
+            self._next = max(gone * LATER_LINES, gone + FIRST_LINE)
+            self._say(self._left(done - self._first, gone))
 
     def close(self, failed: bool = False) -> None:
-        if failed:
-            return  # in a log, the error is the line that counts
+        if not failed:  # in a log, the error is the line that counts
+            self._say(f"{self._gone():.1f} s")
+
+    def _gone(self) -> float:
+        return time.monotonic() - self._started
+
+    def _left(self, made: float, gone: float) -> str:
+        """How long it will take yet, by what this run has made so far."""
+        if not self.total or made <= 0:
+            return f"{timedelta(seconds=round(gone))} gone"
+        return f"{timedelta(seconds=round((self.total - self.done) * gone / made))} left"
+
+    def _say(self, duration: str) -> None:
         share = "" if not self.total else f" {min(100 * self.done / self.total, 100):.0f} %,"
-        seconds = time.monotonic() - self._started
         note = f", {self._note}" if self._note else ""
-        print(f"{self.title}:{share} {seconds:.1f} s{note}", file=sys.stderr)
+        print(f"{self.title}:{share} {duration}{note}", file=sys.stderr, flush=True)
 
 
 class Bar(Progress):
@@ -95,7 +121,8 @@ class Bar(Progress):
 
 @contextmanager
 def progress(title: str, total: float | None = None) -> Iterator[Progress]:
-    """Shows progress while the block runs: a bar on a terminal, else one line at its end.
+    """Shows progress while the block runs: a bar on a terminal, else a line at its end, and some
+    before if it takes more than a minute.
 
     With --quiet nothing is shown. Everything goes to stderr; stdout is for results.
 
