@@ -211,6 +211,12 @@ def groove(
     unseen: Annotated[
         int, typer.Option(min=0, help="Pairs left out of the search, to judge what it finds by.")
     ] = 6,
+    content_distance: Annotated[
+        float,
+        typer.Option(
+            min=0.05, help="Content distance wanted; a smaller one keeps more of the photograph."
+        ),
+    ] = 1.4,
     workers: Workers = 1,
     threads: Threads = None,
     ray: RayAddress = None,
@@ -222,6 +228,7 @@ def groove(
     from ..lab.laboratory import finish
     from ..lab.lessons import groove as lesson
     from ..lab.lessons.search import PAIRS, check_search, search
+    from ..lab.widening import WEIGHTS
 
     check_search()
     request, laboratory = prepared(
@@ -231,18 +238,22 @@ def groove(
     if laboratory.judge is None:
         raise InputError("a search needs a judge")
     pairs = lesson.parted(request.sources, unseen)
-    total = budget // PAIRS * PAIRS + unseen * 8
+    total = budget // PAIRS * PAIRS + unseen * (2 * len(WEIGHTS) + 1)
     with Interruptions() as interruptions, laboratory, progress("groove", total) as bar:
 
         def advance(done: float, note: str) -> None:
-            bar.update(done, f"{int(done)}/{total} {note}")
+            # A few more may be needed to compare what was found.
+            bar.update(min(done, total), f"{int(done)}/{total} {note}")
             if interruptions.waiting:
                 interruptions.deliver("run the same command again to go on")
 
-        found = search(request, laboratory, budget, pairs.seen, advance)
+        found = search(request, laboratory, budget, pairs.seen, advance, content_distance)
         start = len(found.rows)
-        judging = laboratory.rows(
-            lesson.judging_cells(request, found, pairs.unseen),
+        judging = lesson.judged(
+            request,
+            found,
+            pairs.unseen,
+            laboratory,
             lambda done, note: advance(start + done, note),
         )
     outcome = finish(

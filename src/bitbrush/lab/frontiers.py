@@ -26,17 +26,22 @@ Key = tuple[str, Sources]
 def reference_cells(request: Request, network: str) -> list[Cell]:
     """The paintings of a network's frontiers."""
     return [
-        Cell(
-            sources,
-            request.settings(network, content_weight=weight),
-            sheet=REFERENCE,
-            row=f"{network}, {sources.name}",
-            column=f"content weight {weight:g}",
-            facts={"reference": True, "network": network},
-        )
+        reference_cell(request, network, sources, weight)
         for sources in request.sources
         for weight in WEIGHTS
     ]
+
+
+def reference_cell(request: Request, network: str, sources: Sources, weight: float) -> Cell:
+    """One of them, with that content weight."""
+    return Cell(
+        sources,
+        request.settings(network, content_weight=weight),
+        sheet=REFERENCE,
+        row=f"{network}, {sources.name}",
+        column=f"content weight {weight:g}",
+        facts={"reference": True, "network": network},
+    )
 
 
 def frontiers_of(rows: Sequence[Row]) -> Mapping[Key, Frontier]:

@@ -1,8 +1,8 @@
-"""As many paintings of a pair as it takes for two networks to be comparable."""
+"""Content weights that two contestants paint a pair with, so that they can be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 
 from .frontier import Frontier, overlap
 from .judge import Distances
@@ -16,29 +16,24 @@ STEP = 3.0
 MORE = 4
 """Times that both frontiers may be widened by a weight each."""
 
-Paint = Callable[[str, float], Distances]
-"""Paints with the contestant of a name and a content weight, and judges it."""
 
+def wider(
+    one: Mapping[float, Distances], other: Mapping[float, Distances]
+) -> tuple[float, float] | None:
+    """Content weights for one and for the other to be painted with next.
 
-def frontiers(
-    paint: Paint, one: str, other: str, weights: Sequence[float] = WEIGHTS
-) -> dict[str, dict[float, Distances]]:
-    """Paintings by two contestants, by content weight, whose frontiers overlap if they can.
-
-    Where they do not, the one that keeps less of the content gets a larger weight, and the other a
-    smaller one.
+    The one that keeps less of the content gets a larger weight, and the other a smaller one.
 
     Args:
-        weights: in ascending order.
+        one, other: what was found of each contestant's paintings of the pair, by content weight;
+            at least one painting each.
+    Returns:
+        None if their frontiers overlap, so that nothing more need be painted.
     """
-    found = {name: {weight: paint(name, weight) for weight in weights} for name in (one, other)}
-    for _ in range(MORE):
-        first, second = (Frontier.of(list(found[name].values())) for name in (one, other))
-        if overlap(first, second) is not None:
-            break
-        # A larger content distance is less content kept.
-        loose, tight = (one, other) if first.reach[0] > second.reach[0] else (other, one)
-        more, less = max(found[loose]) * STEP, min(found[tight]) / STEP
-        found[loose][more] = paint(loose, more)
-        found[tight][less] = paint(tight, less)
-    return found
+    first, second = (Frontier.of(list(each.values())) for each in (one, other))
+    if overlap(first, second) is not None:
+        return None
+    # A larger content distance is less content kept.
+    if first.reach[0] > second.reach[0]:
+        return max(one) * STEP, min(other) / STEP
+    return min(one) / STEP, max(other) * STEP

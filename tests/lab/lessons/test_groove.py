@@ -19,6 +19,7 @@ from bitbrush.lab.lessons.search import AT_ONCE, PAIRS, Found, search
 from bitbrush.lab.plan import Cell, Sources, cells_once
 from bitbrush.lab.rows import Row
 from bitbrush.lab.runner import Laboratory
+from bitbrush.lab.widening import WEIGHTS
 from bitbrush.style.settings import make_settings
 
 pytest.importorskip("optuna")
@@ -40,7 +41,7 @@ class Known:
     def figures(cell: Cell) -> dict[str, Any]:
         settings = make_settings(cell.settings)
         off = abs(settings.tv_weight - 0.002) ** 0.25 + abs(settings.colour_weight - 0.5) / 5
-        content = 1 / (1 + 10 * settings.content_weight)
+        content = 2 / (1 + 10 * settings.content_weight) ** 0.5
         return {
             "network": settings.network,
             "style_distance": 0.06 * (1 + off) / content,
@@ -105,7 +106,7 @@ def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
     found, known = found_by(request, 30)
     (unseen,) = groove.parted(request.sources, 1).unseen
     assert unseen not in {row.cell.sources for row in found.rows}
-    judging = known.rows(groove.judging_cells(request, found, [unseen]), lambda d, n: None)
+    judging = groove.judged(request, found, [unseen], known, lambda d, n: None)  # type: ignore[arg-type]
     findings = groove.findings(request, found, [unseen], judging)
     (verdict,) = findings.verdicts
     assert verdict.outcome in ("confirmed", "refuted")
@@ -114,6 +115,28 @@ def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
     assert (verdict.outcome == "confirmed") == (ratio <= 1.05)
     assert all(len(row) == len(table.header) for table in findings.tables for row in table.rows)
     assert groove.findings(request, found, [unseen], []).verdicts[0].outcome == "not tested"
+
+
+def test_frontiers_are_widened_until_they_can_be_compared(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+
+    class Apart(Known):
+        @staticmethod
+        def figures(cell: Cell) -> dict[str, Any]:
+            figures = Known.figures(cell)
+            times = 4 if cell.settings.get("style_taps") else 1
+            return {**figures, "content_distance": figures["content_distance"] * times}
+
+    found, _ = found_by(request, 12)
+    (unseen,) = groove.parted(request.sources, 1).unseen
+    apart = Apart()
+    judging = groove.judged(request, found, [unseen], apart, lambda d, n: None)  # type: ignore[arg-type]
+    weights: dict[bool, list[float]] = {True: [], False: []}
+    for row in judging:
+        weights[bool(row.fact("found"))].append(row.cell.settings["content_weight"])
+    assert max(weights[True]) > max(WEIGHTS) and min(weights[False]) < min(WEIGHTS)
+    assert len(apart.painted) == len(judging) == 2 * len(WEIGHTS) + 1 + 2 * 2  # two rounds
+    assert groove.findings(request, found, [unseen], judging).verdicts[0].outcome == "refuted"
 
 
 def test_seen_and_unseen_share_neither_content_nor_style() -> None:

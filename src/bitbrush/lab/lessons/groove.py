@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
 from ..frontier import Frontier, compared, overlap, ratio
-from ..frontiers import frontiers_of, reference_cells
+from ..frontiers import frontiers_of, reference_cell, reference_cells
+from ..judge import Distances
 from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.findings import Outcome
 from ..report.plots import bars, curves
 from ..rows import Row
+from ..runner import Advance, Laboratory
+from ..widening import MORE, WEIGHTS, wider
 from . import Lesson, Request
 from .search import FAILED, PAIRS, Found
 from .space import rounded
@@ -24,9 +27,6 @@ from .space import rounded
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
-
-SPREAD = (1 / 9, 1 / 3, 1.0, 3.0)
-"""Multiples of the content weight found, for its frontier."""
 
 WITHIN = 1.05
 """Style distance at equal content over the defaults' that counts as come home."""
@@ -77,24 +77,60 @@ def _unlike(pairs: Sequence[Sources]) -> Sequence[Sources]:
     )[:PAIRS]
 
 
-def judging_cells(request: Request, found: Found, unseen: Sequence[Sources]) -> list[Cell]:
-    """The frontiers of the defaults and of what was found, on pairs the search has not seen."""
+def judged(
+    request: Request,
+    found: Found,
+    unseen: Sequence[Sources],
+    laboratory: Laboratory,
+    advance: Advance,
+) -> list[Row]:
+    """The frontiers of the defaults and of what was found, on pairs the search has not seen.
+
+    Both begin with the same content weights, and are widened where they do not overlap.
+    """
     (network,) = request.networks
     cells = reference_cells(replace(request, sources=unseen), network)
     for sources in unseen:
-        for times in SPREAD:
-            weight = rounded(found.settings["content_weight"] * times)
-            cells.append(
-                Cell(
-                    sources,
-                    {**found.settings, "content_weight": weight},
-                    sheet="What was found, on pairs it has not seen",
-                    row=sources.name,
-                    column=f"{times:.2g} times its content weight",
-                    facts={"found": True, "network": network},
-                )
-            )
-    return cells
+        own = found.settings["content_weight"]
+        weights = sorted({*WEIGHTS, own})
+        cells += [_found_cell(network, found, sources, weight) for weight in weights]
+    rows = laboratory.rows(cells, advance)
+
+    def further(done: float, note: str) -> None:
+        advance(len(rows) + done, note)
+
+    for _ in range(MORE):
+        more: list[Cell] = []
+        for sources in unseen:
+            next_ = _wider(rows, sources)
+            if next_ is not None:
+                more.append(_found_cell(network, found, sources, rounded(next_[0])))
+                more.append(reference_cell(request, network, sources, rounded(next_[1])))
+        if not more:
+            break
+        rows += laboratory.rows(more, further)
+    return rows
+
+
+def _found_cell(network: str, found: Found, sources: Sources, weight: float) -> Cell:
+    return Cell(
+        sources,
+        {**found.settings, "content_weight": weight},
+        sheet="What was found, on pairs it has not seen",
+        row=sources.name,
+        column=f"content weight {weight:g}",
+        facts={"found": True, "network": network},
+    )
+
+
+def _wider(rows: Sequence[Row], sources: Sources) -> tuple[float, float] | None:
+    """Content weights to paint a pair with next, found settings and defaults."""
+    by_weight: dict[bool, dict[float, Distances]] = {True: {}, False: {}}
+    for row in rows:
+        if row.cell.sources == sources and row.distances is not None:
+            weight = row.cell.settings["content_weight"]
+            by_weight[bool(row.fact("found"))][weight] = row.distances
+    return wider(by_weight[True], by_weight[False]) if all(by_weight.values()) else None
 
 
 def findings(
