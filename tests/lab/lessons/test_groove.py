@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import bitbrush.cli.lab
 from bitbrush.cli.app import app
 from bitbrush.errors import InputError
 from bitbrush.lab.lessons import Request, groove
-from bitbrush.lab.lessons.search import AT_ONCE, PAIRS, Found, search
+from bitbrush.lab.lessons.search import AT_ONCE, PAIRS, WANTED, Found, search
 from bitbrush.lab.plan import Cell, Sources, cells_once
 from bitbrush.lab.rows import Row
 from bitbrush.lab.runner import Laboratory
@@ -137,6 +138,11 @@ def test_frontiers_are_widened_until_they_can_be_compared(make_request: Make) ->
     assert max(weights[True]) > max(WEIGHTS) and min(weights[False]) < min(WEIGHTS)
     assert len(apart.painted) == len(judging) == 2 * len(WEIGHTS) + 1 + 2 * 2  # two rounds
     assert groove.findings(request, found, [unseen], judging).verdicts[0].outcome == "refuted"
+
+
+def test_the_command_aims_where_the_search_does() -> None:
+    told = inspect.signature(bitbrush.cli.lab.groove).parameters["content_distance"].default
+    assert told == WANTED
 
 
 def test_seen_and_unseen_share_neither_content_nor_style() -> None:
