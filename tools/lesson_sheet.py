@@ -3,11 +3,14 @@
     python tools/lesson_sheet.py runs/tv "Total variation" -o docs/tv.jpg
 
 The rows and columns are those of the laboratory's report; `--row` keeps those whose name has the
-text in it, `--column` those of exactly that name, in the order given.
+regular expression in it, `--column` those of exactly that name, in the order given. `--turned`
+makes them columns and rows.
 """
 
 from __future__ import annotations
 
+import re
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +25,7 @@ def chosen(
     table: list[dict[str, Any]], sheet: str, row: str, columns: list[str]
 ) -> list[list[dict[str, Any]]]:
     """The paintings of a sheet, row by row."""
-    own = [each for each in table if each["sheet"] == sheet and row in each["row"]]
+    own = [each for each in table if each["sheet"] == sheet and re.search(row, each["row"])]
     if not own:
         known = ", ".join(sorted({each["sheet"] for each in table}))
         raise typer.BadParameter(f"there is no such sheet or row; sheets: {known}")
@@ -36,12 +39,16 @@ def main(
     folder: Annotated[Path, typer.Argument(help="Of a laboratory.")],
     sheet: Annotated[str, typer.Argument(help="Title of a sheet of its report.")],
     output: Annotated[Path, typer.Option("-o", help="The picture that is written.")],
-    row: Annotated[str, typer.Option(help="Part of the name of the rows wanted.")] = "",
+    row: Annotated[str, typer.Option(help="In the names of the rows wanted.")] = "",
     column: Annotated[list[str], typer.Option(help="A column; all if none is named.")] = [],  # noqa: B006
+    turned: Annotated[bool, typer.Option(help="Put each column into a row.")] = False,
     height: Annotated[int, typer.Option(help="Of each painting, in pixels.")] = 140,
 ) -> None:
     """Make the sheet."""
     table = parquet.read_table(folder / "results.parquet").to_pylist()
+    found = chosen(table, sheet, row, column)
+    if turned:
+        found = [[each for each in strip if each is not None] for strip in zip_longest(*found)]
     strips = [
         [
             (
@@ -50,7 +57,7 @@ def main(
             )
             for each in strip
         ]
-        for strip in chosen(table, sheet, row, column)
+        for strip in found
     ]
     write_image(contact_sheet(strips, height), output, {"command": "lesson_sheet"})
 
