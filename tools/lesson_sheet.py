@@ -4,7 +4,7 @@
 
 The rows and columns are those of the laboratory's report; `--row` keeps those whose name has the
 regular expression in it, `--column` those of exactly that name, in the order given. `--turned`
-makes them columns and rows.
+makes them columns and rows. Where there is one row, its name is left out.
 """
 
 from __future__ import annotations
@@ -47,13 +47,15 @@ def main(
     """Make the sheet."""
     table = parquet.read_table(folder / "results.parquet").to_pylist()
     found = chosen(table, sheet, row, column)
+    is_one = len(found) == 1
     if turned:
         found = [[each for each in strip if each is not None] for strip in zip_longest(*found)]
     strips = [
         [
             (
                 read_image(folder / each["file"]).rgb,
-                f"{each['row'].split(', ')[0]}, {each['column'].replace('weight ', '')}",
+                ("" if is_one else f"{each['row'].split(', ')[0]}, ")
+                + each["column"].replace("weight ", ""),
             )
             for each in strip
         ]
