@@ -227,7 +227,7 @@ def groove(
     """Search for stable weights, from deliberately bad ones (lesson 1)."""
     from ..lab.laboratory import finish
     from ..lab.lessons import groove as lesson
-    from ..lab.lessons.search import PAIRS, check_search, search
+    from ..lab.lessons.search import check_search, search
     from ..lab.widening import WEIGHTS
 
     check_search()
@@ -238,7 +238,7 @@ def groove(
     if laboratory.judge is None:
         raise InputError("a search needs a judge")
     pairs = lesson.parted(request.sources, unseen)
-    total = budget // PAIRS * PAIRS + unseen * (2 * len(WEIGHTS) + 1)
+    total = budget + unseen * (2 * len(WEIGHTS) + 1)
     with Interruptions() as interruptions, laboratory, progress("groove", total) as bar:
 
         def advance(done: float, note: str) -> None:

@@ -21,7 +21,7 @@ from ..rows import Row
 from ..runner import Advance, Laboratory
 from ..widening import MORE, WEIGHTS, wider
 from . import Lesson, Request
-from .search import FAILED, PAIRS, Found
+from .search import FAILED, MORE_PAIRS, PAIRS, Found
 from .space import rounded
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Parted:
 
 
 def parted(sources: Sequence[Sources], unseen: int) -> Parted:
-    """Pairs to search on, PAIRS of them, and others to judge by; best without a picture in common.
+    """Pairs to search on, PAIRS of them and MORE_PAIRS if there are as many, and others to judge
+    by; best without a picture in common.
 
     Raises:
         InputError: there are too few.
@@ -70,11 +71,11 @@ def _spread(values: list[Any]) -> list[Any]:
 
 
 def _unlike(pairs: Sequence[Sources]) -> Sequence[Sources]:
-    """PAIRS of them, the first and those that have least in common with it."""
+    """The first, and others by how little they have in common with it."""
     first = pairs[0]
     return sorted(
         pairs, key=lambda p: (p != first, (p.content == first.content) + (p.style == first.style))
-    )[:PAIRS]
+    )[: PAIRS + MORE_PAIRS]
 
 
 def judged(

@@ -1,8 +1,8 @@
 """A search for settings: Optuna proposes, proposals are painted, and poor ones not to their end.
 
-It is led by one figure, the cost, of which a few dozen proposals teach what several figures would
-need hundreds for. What it painted is kept with three, all to be small: style distance, content
-distance, artefacts. A search is repeated exactly by its seed; one that was
+It is led by one figure, the cost, of which a Gaussian process learns from a few dozen proposals
+what several figures would need hundreds for. What it painted is kept with three, all to be small:
+style distance, content distance, artefacts. A search is repeated exactly by its seed; one that was
 interrupted is begun anew, and is in a moment where it was.
 """
 
@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 PAIRS = 2
 """Pairs that a proposal is painted on, the same for all."""
+
+MORE_PAIRS = 2
+"""Further pairs at most, which only the best proposals are painted on: what is best on two pairs is
+not always good on others."""
+
+FINALISTS = 5
+"""Proposals that are painted on the further pairs."""
+
+SHARE = 1 / 3
+"""Of the budget that finals may take; else there are none."""
 
 AT_ONCE = 2
 """Proposals that are made before the figures of the last ones are known, however many paint."""
@@ -94,21 +104,23 @@ class Proposal:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was painted on every pair."""
-        return len(self.rows) == PAIRS
+        """Whether it was painted on every pair of the search."""
+        return len(self.rows) >= PAIRS
 
 
 def check_search() -> None:
     """Makes sure that there is something to search with.
 
     Raises:
-        InputError: Optuna is missing.
+        InputError: Optuna or SciPy is missing.
     """
     try:
         import optuna  # noqa: F401
+        import scipy  # noqa: F401
     except ImportError:
         raise InputError(
-            "the search needs Optuna, which is not installed: pip install 'bitbrush[lab]'"
+            "the search needs Optuna and SciPy, which are not installed: "
+            "pip install 'bitbrush[lab]'"
         ) from None
 
 
@@ -124,7 +136,7 @@ def search(
 
     Args:
         budget: paintings, at least PAIRS.
-        pairs: PAIRS of them, which proposals are painted on.
+        pairs: PAIRS of them, which proposals are painted on, and up to MORE_PAIRS for the best.
         wanted: content distance of the paintings searched for.
     Raises:
         InputError: not one network, or nothing could be painted.
@@ -133,10 +145,14 @@ def search(
     _only(request)
     rows: list[Row] = []
     proposals: list[Proposal] = []
+    pairs, further = pairs[:PAIRS], pairs[PAIRS:]
+    kept = FINALISTS * len(further)
+    if kept > budget * SHARE:
+        further, kept = [], 0
     with _quiet():
         guide, record = _guide(request), _record()
-        while budget - len(rows) >= PAIRS:
-            count = min(AT_ONCE, (budget - len(rows)) // PAIRS)
+        while budget - kept - len(rows) >= PAIRS:
+            count = min(AT_ONCE, (budget - kept - len(rows)) // PAIRS)
             trials = [guide.ask() for _ in range(count)]
             asked = [Proposal(trial, propose(trial, request), wanted) for trial in trials]
             on = asked
@@ -159,7 +175,21 @@ def search(
             for each in asked:
                 guide.tell(each.trial, _expected(each, proposals))
                 _note(record, each)
-    return _found(record, rows, proposals)
+    finalists = sorted(
+        (each for each in proposals if each.is_complete), key=lambda each: mean(each.costs)
+    )[:FINALISTS]
+    cells = [
+        _cell(request, each, sources, place)
+        for place, sources in enumerate(further, PAIRS)
+        for each in finalists
+    ]
+    begun = len(rows)
+    made = laboratory.rows(cells, lambda done, note: advance(begun + done, note))
+    rows += made
+    if len(made) == len(cells):
+        for place, row in enumerate(made):
+            finalists[place % len(finalists)].rows.append(row)
+    return _found(record, rows, finalists)
 
 
 def _only(request: Request) -> str:
@@ -172,9 +202,7 @@ def _only(request: Request) -> str:
 def _guide(request: Request) -> Study:
     import optuna
 
-    sampler = optuna.samplers.TPESampler(
-        seed=request.seed, n_startup_trials=RANDOM, multivariate=True, constant_liar=True
-    )
+    sampler = optuna.samplers.GPSampler(seed=request.seed, n_startup_trials=RANDOM)
     study = optuna.create_study(
         sampler=sampler, pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED)
     )

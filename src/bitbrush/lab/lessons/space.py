@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SETS = ("shallow", "deep", "spread", "all")
 """Of style taps: the first two thirds, the last two, about five of all, all."""
 
-LEAST_STEPS = 1 / 3
+LEAST_STEPS = 1 / 2
 """Share of the steps that a proposal takes at least."""
 
 
@@ -49,8 +49,8 @@ def propose(trial: Trial, request: Request) -> dict[str, Any]:
     # Its number, not its name: neighbours in depth are alike, which a model of the search can use.
     place = trial.suggest_int("content_tap", 0, len(taps) - 1)
     settings: dict[str, Any] = {
-        "content_weight": trial.suggest_float("content_weight", 1e-3, 10.0, log=True),
-        "tv_weight": trial.suggest_float("tv_weight", 1e-6, 10.0, log=True),
+        "content_weight": trial.suggest_float("content_weight", 0.01, 10.0, log=True),
+        "tv_weight": trial.suggest_float("tv_weight", 1e-4, 10.0, log=True),
         "colour_weight": trial.suggest_float("colour_weight", 0.01, 5.0, log=True),
         "content_taps": taps[place],
         "style_taps": ",".join(
