@@ -216,7 +216,7 @@ def groove(
         typer.Option(
             min=0.05, help="Content distance wanted; a smaller one keeps more of the photograph."
         ),
-    ] = 1.4,
+    ] = 1.2,
     workers: Workers = 1,
     threads: Threads = None,
     ray: RayAddress = None,
