@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from .frontier import Frontier, overlap
 from .judge import Distances
@@ -15,6 +15,28 @@ STEP = 3.0
 
 MORE = 4
 """Times that both frontiers may be widened by a weight each."""
+
+
+Paint = Callable[[str, float], Distances]
+"""Paints with the contestant of a name and a content weight, and judges it."""
+
+
+def frontiers(
+    paint: Paint, one: str, other: str, weights: Sequence[float] = WEIGHTS
+) -> dict[str, dict[float, Distances]]:
+    """Paintings by two contestants, by content weight, whose frontiers overlap if they can.
+
+    Args:
+        weights: that both begin with.
+    """
+    found = {name: {weight: paint(name, weight) for weight in weights} for name in (one, other)}
+    for _ in range(MORE):
+        more = wider(found[one], found[other])
+        if more is None:
+            break
+        for name, weight in zip((one, other), more, strict=True):
+            found[name][weight] = paint(name, weight)
+    return found
 
 
 def wider(
