@@ -16,7 +16,6 @@ STEP = 3.0
 MORE = 4
 """Times that both frontiers may be widened by a weight each."""
 
-
 Paint = Callable[[str, float], Distances]
 """Paints with the contestant of a name and a content weight, and judges it."""
 

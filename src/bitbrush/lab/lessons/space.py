@@ -1,7 +1,7 @@
 """The settings that a search may choose from, and the deliberately bad ones it begins with.
 
-Those of the optimiser are not among them: with a small learning rate a painting hardly leaves the
-photograph, which on few pairs looks like settings that keep it.
+Those of the optimiser are not among them: a search that could choose them ended at the smallest
+learning rate, with settings that were poor on other pairs.
 """
 
 from __future__ import annotations
