@@ -53,3 +53,4 @@ def test_an_interval_that_holds_a_value_is_on_neither_side_of_it() -> None:
     found = compared([1.2, 1.4])
     assert found.is_above(1) is True and found.is_above(2) is False
     assert found.is_above(1.3) is None and compared([1.0]).is_above(1) is None
+    assert compared([3.0]).is_above(1) is None  # of one pair

@@ -93,8 +93,14 @@ class Comparison:
     pairs: int
 
     def is_above(self, value: float) -> bool | None:
-        """Whether it lies above a value with its whole interval; None if that holds the value."""
-        return None if self.low <= value <= self.high else self.low > value
+        """Whether it lies above a value with its whole interval.
+
+        Returns:
+            None if that holds the value, or if a single pair says nothing of others.
+        """
+        if self.pairs < 2 or self.low <= value <= self.high:
+            return None
+        return self.low > value
 
     def text(self, digits: int = 2) -> str:
         """The mean with its interval, which a single pair has none of."""

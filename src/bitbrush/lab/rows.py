@@ -85,10 +85,18 @@ def write_table(rows: Sequence[Row], path: Path) -> None:
     """A Parquet file with a row for each painting.
 
     Raises:
+        InputError: as `write_lines`.
+    """
+    write_lines([row.flat() for row in rows], path)
+
+
+def write_lines(flat: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """A Parquet file of plain values by name; what a line does not have is null.
+
+    Raises:
         InputError: pyarrow is missing, or the file cannot be written.
     """
     pyarrow, parquet = _pyarrow()
-    flat = [row.flat() for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
     columns = {name: _one_kind([row.get(name) for row in flat]) for name in names}
     made = io.BytesIO()
@@ -145,16 +153,28 @@ def over_pairs(own: Iterable[Row], others: Iterable[Row], of: str | Value) -> li
     """For every pair of content and style that both have, a figure of the one over the other's.
 
     Args:
-        of: a positive figure; several of a pair count by their geometric mean.
+        of: a positive figure. Paintings of a pair with several content weights count by the
+            geometric mean over those weights that both have.
     """
-    by_pair: list[dict[Sources, list[Row]]] = [{}, {}]
-    for rows, found in zip((own, others), by_pair, strict=True):
-        for row in rows:
-            found.setdefault(row.cell.sources, []).append(row)
-    ours, theirs = (
-        {pair: mean_of_ratios(rows, of) for pair, rows in each.items()} for each in by_pair
-    )
-    return [value / other for pair, value in ours.items() if value and (other := theirs.get(pair))]
+    ours, theirs = (_by_weight(rows, of) for rows in (own, others))
+    found: dict[Sources, list[float]] = {}
+    for key in ours.keys() & theirs.keys():
+        found.setdefault(key[0], []).append(ours[key] / theirs[key])
+    return [
+        geometric_mean(found[pair])
+        for pair in dict.fromkeys(pair for pair, _ in ours)
+        if pair in found
+    ]
+
+
+def _by_weight(rows: Iterable[Row], of: str | Value) -> dict[tuple[Sources, Any], float]:
+    """A positive figure by pair and content weight, which is None where it is the network's own."""
+    found: dict[tuple[Sources, Any], list[Row]] = {}
+    for row in rows:
+        key = row.cell.sources, row.cell.settings.get("content_weight")
+        found.setdefault(key, []).append(row)
+    means = {key: mean_of_ratios(own, of) for key, own in found.items()}
+    return {key: value for key, value in means.items() if value}
 
 
 def mean_of_ratios(rows: Iterable[Row], of: str | Value) -> float | None:

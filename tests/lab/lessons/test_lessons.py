@@ -84,7 +84,7 @@ def test_every_plan_can_be_painted_and_told(name: str, make_request: Make) -> No
 
 
 def test_total_variation_is_needed_by_whom_it_helps(make_request: Make) -> None:
-    request = make_request("quickbrush", "vgg19-16x")
+    request = make_request("quickbrush", "vgg19-16x", pairs=2)
     cells = tv.cells(request)
     times = [cell.facts["times"] for cell in cells if "times" in cell.facts]
     assert sorted(set(times)) == list(tv.TIMES) and tv.TIMES[0] == 0 and tv.TIMES[-1] == 1e6
@@ -104,6 +104,23 @@ def test_total_variation_is_needed_by_whom_it_helps(make_request: Make) -> None:
     assert verdict(found, "Float").outcome == "refuted"
     found = tv.findings(request, []).verdicts
     assert {each.outcome for each in found} == {"not tested"}
+    # One pair says nothing of others.
+    request = make_request("quickbrush")
+    lone = tv.findings(request, rows_of(tv.cells(request), noisy_without("quickbrush"))).verdicts
+    assert verdict(lone, "Binary").outcome == "mixed"
+
+
+def test_the_best_weight_is_not_judged_by_the_pairs_it_was_chosen_on(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+
+    def by_chance(cell: Cell) -> dict[str, Any]:
+        # Each pair has a weight of its own that shines there alone.
+        shines = tv.TIMES[1 + request.sources.index(cell.sources)]
+        return {"noise": 1.0 if cell.facts.get("times") == shines else 1.5}
+
+    rows = rows_of(tv.cells(request), by_chance)
+    found = verdict(tv.findings(request, rows).verdicts, "Binary")
+    assert found.outcome == "refuted" and "1.00 (1.00 to 1.00)" in found.evidence
 
 
 def test_what_holds_of_one_pair_and_not_of_another_is_no_verdict(make_request: Make) -> None:
@@ -163,6 +180,9 @@ def test_style_taps_has_no_content_and_no_colours(make_request: Make) -> None:
 
     (found,) = style_taps.findings(request, rows_of(cells, deep)).verdicts
     assert found.outcome == "confirmed" and "stage2.block3" in found.evidence
+    # Where some are missing, the best one may be among them.
+    (found,) = style_taps.findings(request, rows_of(cells[:-1], deep)).verdicts
+    assert found.outcome == "not tested" and "10 of 11 taps" in found.evidence
 
 
 def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
@@ -196,7 +216,7 @@ def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
 
 
 def test_pooling_and_additions(make_request: Make) -> None:
-    request = make_request("quickbrush", "vgg19-16x", "squeezenet")
+    request = make_request("quickbrush", "vgg19-16x", "squeezenet", pairs=2)
     cells = pooling.cells(request)
     painted = {cell.facts["network"] for cell in cells if "pooling" in cell.facts}
     assert painted == {"vgg19-16x", "squeezenet"}
@@ -250,13 +270,23 @@ def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
 
     def stronger(cell: Cell) -> dict[str, Any]:
         larger = cell.settings["network"] == "quicknet-large"
-        return {"style_distance": 0.1 if larger else 0.2, "grid": 2.0 if larger else 1.0}
+        style = (0.1 if larger else 0.2) * (1 + cell.settings["content_weight"])
+        return {"style_distance": style, "grid": 2.0 if larger else 1.0}
 
     request = make_request("quickbrush", small, large)
     found = networks.findings(request, rows_of(networks.cells(request), stronger))
     larger = verdict(found.verdicts, "Larger QuickNets")
-    assert larger.outcome == "confirmed" and large.label in larger.evidence
     assert "style distance 0.50 (one pair) and grid index 2.00 (one pair)" in larger.evidence
+    assert larger.outcome == "mixed"
+    request = make_request("quickbrush", small, large, pairs=2)
+    rows = rows_of(networks.cells(request), stronger)
+    found = networks.findings(request, rows)
+    larger = verdict(found.verdicts, "Larger QuickNets")
+    assert larger.outcome == "confirmed" and large.label in larger.evidence
+    # A part of the plan is compared where both have painted with the same content weight.
+    names = [each for each in rows if each.fact("network") != "quickbrush"]
+    part = verdict(networks.findings(request, names[:-3]).verdicts, "Larger QuickNets")
+    assert part.evidence == larger.evidence
     table = {row[0]: row for row in found.tables[0].rows}
     published = found.tables[0].header.index("published top-1, %")
     assert table[small.label][published] is None

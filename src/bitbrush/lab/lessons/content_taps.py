@@ -8,6 +8,7 @@ from statistics import fmean
 
 from ...style.defaults import DEFAULTS
 from ...style.settings import parse_taps
+from ..frontier import compared
 from ..frontiers import against, frontiers_of, reference_cells
 from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
@@ -18,7 +19,7 @@ from . import Lesson, Request, taps_of
 
 OWN = "its own"
 LEVEL = 0.02
-"""Differences in style at equal content below this share are nothing."""
+"""Gains in style at equal content below this share are nothing."""
 
 Choice = tuple[str, str]
 
@@ -135,19 +136,18 @@ def _validated(
         chosen.append(best)
         own = complete.get((OWN, OWN))
         held_out[sources] = complete[best][sources] / (own[sources] if own else 1.0)
-    result = _mean(held_out)
+    result = compared(list(held_out.values()))
     outcome: Outcome = "mixed"
-    if result < 1 - LEVEL:
-        outcome = "confirmed"
-    elif result > 1 - LEVEL / 2:
-        outcome = "refuted"
+    worse = result.is_above(1 - LEVEL)
+    if worse is not None:
+        outcome = "refuted" if worse else "confirmed"
     often = max(set(chosen), key=chosen.count)
     return Verdict(
         claim,
         outcome,
-        f"chosen on the other pairs, style at equal content is {result:.3f} of its own on the pair "
-        f"left out; chosen {chosen.count(often)} times of {len(chosen)}: content by {often[0]}, "
-        f"style by {often[1]}",
+        f"chosen on the other pairs, style at equal content is {result.text(3)} of its own on the "
+        f"pair left out; chosen {chosen.count(often)} times of {len(chosen)}: content by "
+        f"{often[0]}, style by {often[1]}",
     )
 
 

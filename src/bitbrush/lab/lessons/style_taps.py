@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..plan import Cell
 from ..report import Figure, Findings, Table, Verdict
@@ -11,6 +11,9 @@ from ..rows import Row, middle
 from . import Lesson, Request, taps_of
 
 INITS = ("noise", "content")
+
+MOST = 0.5
+"""Of the content's own distance to the style, what is left where most of the style was carried."""
 
 
 def cells(request: Request) -> list[Cell]:
@@ -40,8 +43,9 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     figures, verdicts = [], []
     for network, by in request.networks.items():
         series: dict[str, list[tuple[float, float]]] = {}
-        nearest: tuple[float, str] | None = None
-        for depth, tap in enumerate(taps_of(by.network)):
+        taps = taps_of(by.network)
+        left: dict[str, float] = {}
+        for depth, tap in enumerate(taps):
             line: list[str | float | None] = [network, tap]
             for init in INITS:
                 own = [
@@ -55,8 +59,8 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 line.append(middle(own, "noise"))
                 if style is not None:
                     series.setdefault(f"from {init}", []).append((depth, style))
-                    if init == "content" and (nearest is None or style < nearest[0]):
-                        nearest = style, tap
+                    if init == "content":
+                        left[tap] = style
             lines.append(line)
         figures.append(
             Figure(
@@ -65,20 +69,33 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 "Under the judge, 1 is as far from the style as the content is.",
             )
         )
-        if nearest is not None:
-            taps = taps_of(by.network)
-            place = taps.index(nearest[1]) + 1
-            verdicts.append(
-                Verdict(
-                    f"In {network}, one layer alone carries most of a style.",
-                    "confirmed" if nearest[0] < 0.5 else "refuted",
-                    f"{nearest[1]}, the {place}. of {len(taps)} taps, comes nearest from the "
-                    f"content: {nearest[0]:.2f} of the content's own distance is left",
-                )
-            )
+        verdicts.append(_verdict(network, taps, left))
     header = ["network", "tap"]
     header += [f"{what}, from {init}" for init in INITS for what in ("style", "grid", "noise")]
     return Findings(verdicts, [Table("By tap", header, lines, "Medians over the pairs.")], figures)
+
+
+def _verdict(network: str, taps: Sequence[str], left: Mapping[str, float]) -> Verdict:
+    """Whether one tap alone leaves less than half of the content's own distance to the style.
+
+    Args:
+        left: by tap, of the paintings from the content.
+    """
+    claim = f"In {network}, one layer alone carries most of a style."
+    if len(left) < len(taps):
+        return Verdict(
+            claim,
+            "not tested",
+            f"{len(left)} of {len(taps)} taps were painted from the content and judged",
+            "bitbrush lab style-taps … without --budget",
+        )
+    nearest = min(left, key=lambda tap: left[tap])
+    return Verdict(
+        claim,
+        "confirmed" if left[nearest] < MOST else "refuted",
+        f"{nearest}, the {taps.index(nearest) + 1}. of {len(taps)} taps, comes nearest from the "
+        f"content: {left[nearest]:.2f} of the content's own distance is left",
+    )
 
 
 LESSON = Lesson(
