@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from .app import options
+from .pace import Pace
 
 
 class Progress:
@@ -46,19 +47,19 @@ class Line(Progress):
     def __init__(self, title: str, total: float | None) -> None:
         super().__init__(title, total)
         self._started = time.monotonic()
-        self._first: float | None = None
+        self._pace = Pace()
         self._next = FIRST_LINE
         self._note = ""
 
     def update(self, done: float, note: str = "") -> None:
-        if self._first is None:
-            self._first = done  # what an earlier run had done says nothing about the time left
         self.done = done
         self._note = note
+        self._pace.update(done)
         gone = self._gone()
         if gone >= self._next:
             self._next = max(gone * LATER_LINES, gone + FIRST_LINE)
-            self._say(self._left(done - self._first, gone))
+            left = self._pace.left(self.total)
+            self._say(f"{_clock(gone)} gone" if left is None else f"{_clock(left)} left")
 
     def close(self, failed: bool = False) -> None:
         if not failed:  # in a log, the error is the line that counts
@@ -66,12 +67,6 @@ class Line(Progress):
 
     def _gone(self) -> float:
         return time.monotonic() - self._started
-
-    def _left(self, made: float, gone: float) -> str:
-        """How long it will take yet, by what this run has made so far."""
-        if not self.total or made <= 0:
-            return f"{timedelta(seconds=round(gone))} gone"
-        return f"{timedelta(seconds=round((self.total - self.done) * gone / made))} left"
 
     def _say(self, duration: str) -> None:
         share = "" if not self.total else f" {min(100 * self.done / self.total, 100):.0f} %,"
@@ -90,7 +85,7 @@ class Bar(Progress):
     def __init__(self, title: str, total: float | None) -> None:
         # Imported here, since rich costs a tenth of a second that --help should not pay.
         from rich.console import Console
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
         super().__init__(title, total)
@@ -100,16 +95,20 @@ class Bar(Progress):
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TaskProgressColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[left]}", style="progress.remaining"),
                 TextColumn("{task.fields[note]}", markup=False),
                 console=Console(stderr=True),
             )
             Bar._display.start()
-        self._task = Bar._display.add_task(title, total=total, note="")
+        self._pace = Pace()
+        self._task = Bar._display.add_task(title, total=total, note="", left="-:--:--")
 
     def update(self, done: float, note: str = "") -> None:
         self.done = done
-        Bar._display.update(self._task, completed=done, note=note)
+        self._pace.update(done)
+        left = self._pace.left(self.total)
+        told = "-:--:--" if left is None else _clock(left)
+        Bar._display.update(self._task, completed=done, note=note, left=told)
 
     def close(self, failed: bool = False) -> None:
         if self._is_first:
@@ -117,6 +116,10 @@ class Bar(Progress):
             Bar._display = None
         else:
             Bar._display.remove_task(self._task)
+
+
+def _clock(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
 
 
 @contextmanager
