@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -110,7 +111,19 @@ def test_what_cannot_be_done_elsewhere_is_said_as_here(monkeypatch: pytest.Monke
 def test_bad_addresses_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(InputError, match=r"bitbrush\[ray\]"):
-        cluster.check_ray()
+        cluster.check_ray("local")
+    monkeypatch.setitem(__import__("sys").modules, "ray", cluster)
+    cluster.check_ray("local")
+    for address in ("nonsense", "host:", ":6379", "host:port", "host:99999"):
+        with pytest.raises(InputError, match=f"takes HOST:PORT, or 'local', not '{address}'"):
+            cluster.check_ray(address)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"no cluster at {address} .*ray start --head"):
+            cluster.check_ray(address)
+        listening.listen()
+        cluster.check_ray(address)
 
 
 @pytest.mark.slow

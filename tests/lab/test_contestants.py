@@ -89,6 +89,16 @@ def test_what_is_no_contestant(
         contestants([f"{NAME}={untold}", f"{NAME}={copy}"])
 
 
+def test_two_trainings_of_the_same_title_are_told_apart_by_their_files(
+    trained: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(trained.read_bytes())
+    found = contestants([f"{NAME}={trained}", f"{NAME}={other}"])
+    assert list(found) == [OURS, f"{OURS}, other.safetensors"]
+    assert [each.label for each in found.values()] == list(found)
+
+
 def test_metadata_of_other_files_is_none(tmp_path: Path, trained: Path) -> None:
     assert read_metadata(trained)[TITLE] == OURS
     for content in (b"", b"no weights at all", trained.read_bytes()[:100]):

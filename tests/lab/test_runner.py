@@ -89,6 +89,43 @@ def test_another_judge_judges_without_painting(
     assert judged.found["seconds"] == plain.found["seconds"]
 
 
+def test_a_judgement_goes_with_its_judge(make_request: Make, tmp_path: Path) -> None:
+    cells = cells_of(make_request("quickbrush-small"), (0.1,))
+    (judged,) = Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    # No time is left for the other judge: then there is none, and not the one before.
+    late = Laboratory(tmp_path, "quickbrush-small", budget=Budget(seconds=1e-9))
+    assert late.rows(cells, silent) == []
+    (plain,) = Laboratory(tmp_path, None).rows(cells, silent)
+    assert plain.distances is None and plain.found["judge"] is None
+    (again,) = Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    assert again.found == judged.found
+
+
+def test_a_painting_is_kept_whatever_becomes_of_its_judgement(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = cells_of(make_request("quickbrush-small"), (0.1,))
+
+    def fail(*arguments: Any) -> None:
+        raise InputError("no judgement")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "_judged", fail)
+        with pytest.raises(InputError, match="no judgement"):
+            Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    monkeypatch.setattr(making, "_painted", lambda *a: pytest.fail("painted again"))
+    (row,) = Laboratory(tmp_path, JUDGE).rows(cells, silent)
+    assert row.distances is not None
+
+
+def test_what_a_kill_cut_off_is_cleared_away(make_request: Make, tmp_path: Path) -> None:
+    part = tmp_path / "paintings" / ".0123.png.89abcdef.part"
+    part.parent.mkdir()
+    part.write_bytes(b"half")
+    Laboratory(tmp_path, None).rows(cells_of(make_request("quickbrush-small"), (0.1,)), silent)
+    assert not part.exists()
+
+
 def test_a_missing_judge_is_known_before_anything_is_painted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

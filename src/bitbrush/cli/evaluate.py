@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .app import app
-from .crew_options import RayAddress, Workers
+from .crew_options import RayAddress, Workers, crew_size
 from .engine_notes import prepare_engine
 from .networks import AsJson, make_table, show
 from .progress import progress
@@ -63,7 +63,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    workers: Workers = 1,
+    workers: Workers = None,
     ray: RayAddress = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,6 +79,7 @@ def evaluate(
     from ..lab.judging import evaluations_by_many
     from ..lab.plot import check_plot
 
+    at_once = crew_size(workers, ray)
     if plot is not None:
         check_plot(plot)
     if sheet is not None:
@@ -89,8 +90,8 @@ def evaluate(
     found = []
     judgements = (
         evaluations(made, judging)
-        if workers == 1 and ray is None
-        else evaluations_by_many(made, judge, device, workers, ray)
+        if at_once == 1 and ray is None
+        else evaluations_by_many(made, judge, device, at_once, ray)
     )
     with progress("judging", len(made)) as bar:
         for done, each in enumerate(judgements, 1):

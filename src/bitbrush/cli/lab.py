@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
 from .app import app, options
-from .crew_options import RayAddress, Workers
+from .crew_options import RayAddress, Workers, crew_size
 from .networks import AsJson
 from .progress import progress
 from .signals import Interruptions
 
 if TYPE_CHECKING:
+    from ..lab.budget import Budget
     from ..lab.laboratory import Outcome
     from ..lab.lessons import Lesson, Request
     from ..lab.runner import Laboratory
@@ -76,18 +78,20 @@ def _command(name: str, summary: str) -> Callable[..., None]:
         size: Size = 256,
         steps: Steps = 250,
         budget: Limit = None,
-        workers: Workers = 1,
+        workers: Workers = None,
         threads: Threads = None,
         ray: RayAddress = None,
         judge: JudgeName = "squeezenet",
         seed: Seed = 0,
         as_json: AsJson = False,
     ) -> None:
+        from ..lab.budget import Budget, parse_budget
         from ..lab.lessons.every import LESSONS
 
         lesson = LESSONS[name]
+        limit = Budget() if budget is None else parse_budget(budget)
         request, laboratory = prepared(
-            lesson, content, style, output, networks, size, steps, budget, workers, threads, ray,
+            lesson, content, style, output, networks, size, steps, limit, workers, threads, ray,
             judge, seed,
         )  # fmt: skip
         run_and_tell(lesson, request, laboratory, as_json)
@@ -104,44 +108,39 @@ def prepared(
     networks: list[str] | None,
     size: int,
     steps: int,
-    budget: str | None,
-    workers: int,
+    budget: Budget,
+    workers: int | None,
     threads: int | None,
     ray: str | None,
     judge: str,
     seed: int,
 ) -> tuple[Request, Laboratory]:
-    """Checks all that was asked for, before anything is painted.
+    """Checks what was asked for, as far as that needs no plan of what is painted.
 
     Raises:
         InputError: something of it is no good.
     """
-    from ..lab.budget import Budget, parse_budget
-    from ..lab.laboratory import check_extras, claim, networks_for, threads_in
+    from ..lab.cluster import check_ray, is_elsewhere
+    from ..lab.laboratory import check_extras, check_folder, networks_for, threads_in
     from ..lab.lessons import Request
     from ..lab.plan import sources_of
     from ..lab.runner import Laboratory
 
-    limit = Budget() if budget is None else parse_budget(budget)
     check_extras()
+    check_folder(output, lesson.name)
+    at_once = crew_size(workers, ray)
     if ray is not None:
-        from ..lab.cluster import check_ray
-
-        check_ray()
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; name a folder with -o")
+        check_ray(ray)
+    named = None if judge == "none" else judge
     request = Request(
         sources=sources_of(content, style),
-        networks=networks_for(lesson, networks or []),
+        networks=networks_for(lesson, networks or [], named),
         size=size,
         steps=steps,
-        threads=threads_in(output, threads, workers),
+        threads=threads_in(output, threads, at_once, is_elsewhere(ray)),
         seed=seed,
     )
-    named = None if judge == "none" else judge
-    laboratory = Laboratory(output, named, workers, limit, ray, request.threads)
-    claim(output, lesson, request)
-    return request, laboratory
+    return request, Laboratory(output, named, at_once, budget, ray, request.threads)
 
 
 def run_and_tell(lesson: Lesson, request: Request, laboratory: Laboratory, as_json: bool) -> None:
@@ -171,6 +170,8 @@ def tell(outcome: Outcome, as_json: bool) -> None:
         print(json.dumps({**held, "planned": outcome.planned, "paintings": there, "rows": rows}))
     elif not options.quiet:
         print(f"{outcome.report}: {there} of {outcome.planned} paintings")
+        for remark in outcome.remarks:
+            print(remark)
         if there < outcome.planned:
             print("The budget was reached; the same command with a larger one goes on.")
 
@@ -206,10 +207,19 @@ def groove(
     size: Size = 256,
     steps: Steps = 250,
     budget: Annotated[
-        int, typer.Option(min=2, help="Paintings of the search; judging it takes more.")
-    ] = 60,
+        str,
+        typer.Option(
+            help="Paintings of the search (60), or its time (90m, 2h). Judging what it finds comes "
+            "on top: nine paintings and a few more for each pair."
+        ),
+    ] = "60",
     unseen: Annotated[
-        int, typer.Option(min=0, help="Pairs left out of the search, to judge what it finds by.")
+        int,
+        typer.Option(
+            min=0,
+            help="Pairs left out of the search, to judge what it finds by; the search needs two "
+            "more pairs.",
+        ),
     ] = 6,
     content_distance: Annotated[
         float,
@@ -217,7 +227,7 @@ def groove(
             min=0.05, help="Content distance wanted; a smaller one keeps more of the photograph."
         ),
     ] = 1.2,
-    workers: Workers = 1,
+    workers: Workers = None,
     threads: Threads = None,
     ray: RayAddress = None,
     judge: Annotated[str, typer.Option(help="The network that judges.")] = "squeezenet",
@@ -225,29 +235,37 @@ def groove(
     as_json: AsJson = False,
 ) -> None:
     """Search for stable weights, from deliberately bad ones (lesson 1)."""
-    from ..lab.laboratory import finish
+    from ..lab.budget import Budget, parse_budget
+    from ..lab.laboratory import claim, finish, plan_of
     from ..lab.lessons import groove as lesson
     from ..lab.lessons.search import check_search, search
     from ..lab.widening import WEIGHTS
 
     check_search()
+    limit = parse_budget(budget)
+    if not math.isfinite(content_distance):
+        raise InputError("--content-distance is a number such as 1.2")
     request, laboratory = prepared(
-        lesson.LESSON, content, style, output, [network], size, steps, None, workers, threads,
+        lesson.LESSON, content, style, output, [network], size, steps, Budget(), workers, threads,
         ray, judge, seed,
     )  # fmt: skip
     if laboratory.judge is None:
         raise InputError("a search needs a judge")
     pairs = lesson.parted(request.sources, unseen)
-    total = budget + unseen * (2 * len(WEIGHTS) + 1)
+    most = limit.paintings + unseen * (2 * len(WEIGHTS) + 1)
+    total = int(most) if math.isfinite(most) else None
     with Interruptions() as interruptions, laboratory, progress("groove", total) as bar:
 
         def advance(done: float, note: str) -> None:
             # A few more may be needed to compare what was found.
-            bar.update(min(done, total), f"{int(done)}/{total} {note}")
+            of = "" if total is None else f"/{total}"
+            bar.update(min(done, most), f"{int(done)}{of} {note}")
             if interruptions.waiting:
                 interruptions.deliver("run the same command again to go on")
 
-        found = search(request, laboratory, budget, pairs.seen, advance, content_distance)
+        laboratory.check(lesson.trial_cells(request, pairs), lambda done, note: advance(0, note))
+        claim(output, lesson.LESSON.name, plan_of(request))
+        found = search(request, laboratory, limit, pairs.seen, advance, content_distance)
         start = len(found.rows)
         judging = lesson.judged(
             request,
@@ -285,17 +303,20 @@ def compress(
 
     from ..lab.accuracy import labelled
     from ..lab.contestants import RANDOM, at_hand, contestants
+    from ..lab.laboratory import check_extras, check_folder, claim
     from ..lab.lessons import compress as lesson
-    from ..lab.report.page import check_reports, write_report
+    from ..lab.report.page import write_report
+    from ..lab.rows import write_lines
     from ..networks.registry import NETWORKS
 
-    check_reports()
+    check_extras()
+    check_folder(output, "compress")
     pictures = [] if images is None else labelled(images)
     named = networks or list(NETWORKS)
     # Sizes and latencies do not depend on weights, so random ones do where there are no others.
     missing = set(NETWORKS) - set(at_hand(NETWORKS))
     compared = contestants(f"{name}={RANDOM}" if name in missing else name for name in named)
-    output.mkdir(parents=True, exist_ok=True)
+    claim(output, "compress", {"networks": list(compared)})
     measured = []
     with progress("compress", len(compared)) as bar:
         for done, each in enumerate(compared.values()):
@@ -303,8 +324,10 @@ def compress(
             def advance(share: float, done: int = done, name: str = each.network) -> None:
                 bar.update(done + share, name)
 
-            measured.append(lesson.measure(each, pictures, advance))
-    report = output / "report.html"
+            measured.append(lesson.measured_once(output, each, pictures, advance))
+    held = [dataclasses.asdict(each) for each in measured]
+    report, table = output / "report.html", output / "results.parquet"
+    write_lines([_flat(each) for each in held], table)
     write_report(
         report,
         "Compression",
@@ -315,10 +338,20 @@ def compress(
         {"command": _told_command()},
     )
     if as_json:
-        held = [dataclasses.asdict(each) for each in measured]
-        print(json.dumps({"report": str(report), "networks": held}))
+        print(json.dumps({"report": str(report), "table": str(table), "networks": held}))
     elif not options.quiet:
         print(f"{report}: {len(measured)} networks")
+
+
+def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
+    """With what lies in a mapping beside the rest, as latency_packed."""
+    found: dict[str, Any] = {}
+    for name, value in told.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}_{inner}": each for inner, each in value.items()}
+        else:
+            found[name] = value
+    return found
 
 
 def _told_command() -> str:

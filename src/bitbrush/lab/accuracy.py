@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..images import read_image
 from ..networks.taps import Network
 from ..shares import wilson
-from .evaluate import ENDINGS
+from .evaluate import is_picture
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def labelled(folder: Path) -> list[tuple[Path, str]]:
     known = {wordnet_id for wordnet_id, _ in imagenet_classes()}
     found = []
     for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        if path.suffix.lower() in ENDINGS:
+        if is_picture(path):
             names = (path.stem.replace("-", "_").partition("_")[0], path.parent.name)
             found += [(path, name) for name in names if name in known][:1]
     if not found:

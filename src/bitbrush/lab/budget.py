@@ -30,7 +30,7 @@ def parse_budget(text: str) -> Budget:
     Raises:
         InputError: the text is neither.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)", text.strip())
     number = float(found[1]) if found else 0.0
     if not found or number <= 0 or (not found[2] and number != int(number)):
         raise InputError(f"a budget is a number of paintings, or a time as 90m or 2h, not {text!r}")

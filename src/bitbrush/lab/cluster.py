@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,15 +26,24 @@ from .elsewhere import Work, done_elsewhere
 LOCAL = "local"
 """The address of a cluster that is started here, on 127.0.0.1 alone."""
 
+
+def is_elsewhere(ray: str | None) -> bool:
+    """Whether an address is of other machines than this one."""
+    return ray not in (None, LOCAL)
+
+
+ANSWER = 5.0
+"""Seconds that a cluster may take to answer."""
+
 TRIES = 5
 """Times that work is begun anew when its node is lost."""
 
 
-def check_ray() -> None:
-    """Makes sure that there is something to plan with.
+def check_ray(address: str) -> None:
+    """Makes sure that there is something to plan with, and somebody to work.
 
     Raises:
-        InputError: Ray is missing.
+        InputError: Ray is missing, it is no address, or nothing answers there.
     """
     try:
         import ray  # noqa: F401
@@ -41,6 +51,8 @@ def check_ray() -> None:
         raise InputError(
             "--ray needs Ray, which is not installed: pip install 'bitbrush[ray]'"
         ) from None
+    if is_elsewhere(address):
+        _check_reachable(address)
 
 
 @contextmanager
@@ -56,7 +68,7 @@ def connected(address: str, workers: int, threads: int) -> Iterator[int]:
     Raises:
         InputError: Ray is missing, or there is no cluster at that address.
     """
-    check_ray()
+    check_ray(address)
     # Before Ray is imported: it reports nothing to anybody.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
@@ -76,12 +88,31 @@ def connected(address: str, workers: int, threads: int) -> Iterator[int]:
         line = str(error).splitlines()[0]
         raise InputError(f"there is no cluster at {address}: {line}") from error
     try:
-        cores = ray.cluster_resources().get("CPU", 0)
-        if cores < threads:
-            raise InputError(f"the cluster has {cores:.0f} cores, too few for {threads} threads")
-        yield int(cores // threads)
+        # All threads of a task are on one node.
+        cores = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        size = sum(int(own // threads) for own in cores)
+        if not size:
+            raise InputError(
+                f"a painting's {threads} threads find no machine of the cluster with as many "
+                f"cores; the largest has {max(cores, default=0):.0f}: use fewer --threads"
+            )
+        yield size
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"--ray takes HOST:PORT, or {LOCAL!r}, not {address!r}")
+    try:
+        socket.create_connection((host, int(port)), ANSWER).close()
+    except OSError as error:
+        raise InputError(
+            f"there is no cluster at {address} ({error.strerror or error}); start one there with "
+            "'ray start --head'"
+        ) from error
 
 
 @dataclass(frozen=True)

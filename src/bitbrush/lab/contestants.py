@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,9 @@ def contestants(texts: Iterable[str]) -> dict[str, Contestant]:
     found: dict[str, Contestant] = {}
     for text in texts:
         each = contestant(text)
+        file = each.file
+        if found.get(each.label, each) != each and file and file.name not in each.label:
+            each = dataclasses.replace(each, label=f"{each.label}, {file.name}")
         if found.setdefault(each.label, each) != each:
             raise InputError(
                 f"{each.weights} and {found[each.label].weights} would both be called "

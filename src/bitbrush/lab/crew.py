@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -100,7 +103,7 @@ def processes(workers: int, work: Callable[[Task], Result]) -> Iterator[Processe
     """So many processes, which end with the context."""
     # Forked ones would inherit torch's threads, which do not live on in them.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_serve)
     try:
         yield Processes(pool, workers, work)
     except BaseException:
@@ -111,6 +114,16 @@ def processes(workers: int, work: Callable[[Task], Result]) -> Iterator[Processe
     pool.shutdown()
 
 
-def _leave_signals() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one ends the others."""
+def _serve() -> None:
+    """Makes a process one of the crew, which the first process ends, and nobody else."""
+    # Ctrl-C reaches every process of a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    first = multiprocessing.parent_process()
+    if first is not None:
+        threading.Thread(target=_end_with, args=(first.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Ends this process when the first one is gone: one that was killed sends nobody home."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

@@ -19,6 +19,12 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 """Of files that paintings are kept in."""
 
 
+def is_picture(path: Path) -> bool:
+    """By its name. Hidden files with such endings, which some systems leave beside pictures, are
+    none."""
+    return path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What is said of one painting.
@@ -130,7 +136,7 @@ def made_from(folder: Path, content: Path, style: Path | str) -> list[Made]:
     """
     paintings = [folder]
     if folder.is_dir():
-        paintings = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
+        paintings = sorted(p for p in folder.iterdir() if is_picture(p))
         if not paintings:
             raise InputError(f"there is no painting in {folder} ({', '.join(ENDINGS)})")
     return [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..style.paint import threads as limited
-from .cluster import LOCAL, Errand, Hands, connected
+from .cluster import Errand, Hands, connected, is_elsewhere
 from .crew import Crew, carried_out, processes
 from .elsewhere import Files
 from .evaluate import Evaluation, Made, evaluate
@@ -32,7 +32,7 @@ def evaluations_by_many(
             `connected`.
     """
     # One thread for each, where it is not known how many cores the machines have.
-    threads = threads_each(workers) if ray in (None, LOCAL) else 1
+    threads = 1 if is_elsewhere(ray) else threads_each(workers)
     crew: AbstractContextManager[Crew[Made, Evaluation]]
     if ray is None:
         work = partial(judged, judge=judge, device=device, threads=threads)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..atomic import write_atomically
+from ..cores import usable_cores
 from ..errors import InputError
 from ..networks.registry import NETWORKS
-from ..style.settings import make_settings
 from .contestants import Contestant, at_hand, contestants
 from .lessons import Lesson, Request
 from .report import Findings
@@ -31,21 +31,28 @@ class Outcome:
         report, table: the files that were written.
         rows: of the paintings that there are.
         planned: paintings that the plan has.
+        remarks: what a reader of the figures has to know first.
     """
 
     report: Path
     table: Path
     rows: Sequence[Row]
     planned: int
+    remarks: Sequence[str]
 
 
-def networks_for(lesson: Lesson, named: Sequence[str]) -> dict[str, Contestant]:
+def networks_for(
+    lesson: Lesson, named: Sequence[str], judge: str | None = None
+) -> dict[str, Contestant]:
     """Those named, or the lesson's own, or all whose weights are on this machine, by their labels.
 
+    Args:
+        judge: that is left out of all: it would judge its own paintings.
     Raises:
         InputError: as `contestants`.
     """
-    return contestants(named or at_hand(lesson.networks or NETWORKS))
+    every = [name for name in NETWORKS if name != judge]
+    return contestants(named or at_hand(lesson.networks or every))
 
 
 def run_lesson(
@@ -60,13 +67,12 @@ def run_lesson(
     Args:
         command: that the user gave, for the report.
     Raises:
-        InputError: settings that the lesson's plan leads to are no good, or a file cannot be
-            written.
+        InputError: something that the lesson's plan leads to cannot be painted, or a file cannot
+            be written.
     """
     cells = lesson.cells(request)
-    for cell in cells:
-        make_settings(cell.settings)
-    laboratory.check(cells)
+    laboratory.check(cells, advance)
+    claim(laboratory.folder, lesson.name, plan_of(request))
     rows = laboratory.rows(cells, advance)
     return finish(lesson, request, laboratory, command, rows, len({cell.key for cell in cells}))
 
@@ -89,6 +95,7 @@ def finish(
     write_table(rows, table)
     seconds = sum(row.found["seconds"] for row in {row.cell.key: row for row in rows}.values())
     there = len({row.cell.key for row in rows})
+    remarks = _remarks(request, laboratory, there, planned)
     facts = {
         "command": command,
         "judge": laboratory.judge or "none",
@@ -99,8 +106,18 @@ def finish(
         "time to paint them": f"{seconds / 60:.1f} minutes",
     }
     said = lesson.findings(request, rows) if findings is None else findings
-    write_report(report, lesson.title, lesson.question, rows, said, facts)
-    return Outcome(report, table, rows, planned)
+    write_report(report, lesson.title, lesson.question, rows, said, facts, remarks)
+    return Outcome(report, table, rows, planned, remarks)
+
+
+def _remarks(request: Request, laboratory: Laboratory, there: int, planned: int) -> list[str]:
+    found = []
+    if there < planned:
+        found.append(f"{there} of {planned} paintings are there, so all figures are of a part.")
+    judge = laboratory.judge
+    if any(each.network == judge for each in request.networks.values()):
+        found.append(f"{judge} painted and judged: the distances of its paintings prove little.")
+    return found
 
 
 def check_extras() -> None:
@@ -109,31 +126,58 @@ def check_extras() -> None:
     check_reports()
 
 
-def threads_in(folder: Path, asked: int | None, workers: int) -> int:
+def threads_in(folder: Path, asked: int | None, workers: int, elsewhere: bool = False) -> int:
     """Threads of each painting: those asked for, else those the folder was begun with.
 
     Another number would give other pictures, and all would have to be painted again.
 
+    Args:
+        workers: processes that paint at a time.
+        elsewhere: on other machines, whose cores are not known.
     Raises:
-        InputError: the folder is another lesson's, or its plan cannot be read.
+        InputError: the folder's plan cannot be read, or the workers want more cores than there are.
     """
+    held = _plan(folder).get("threads")
+    threads = int(asked or held or (1 if elsewhere else threads_each(workers)))
+    cores = usable_cores()
+    if not elsewhere and workers > 1 and workers * threads > cores:
+        raise InputError(
+            f"--workers {workers} with {threads} threads each take {workers * threads} cores, and "
+            f"there are {cores}; use --workers {max(cores // threads, 1)}"
+            + (f", or another -o: {folder} was begun with that" if held and not asked else "")
+        )
+    return threads
+
+
+def check_folder(folder: Path, lesson: str) -> None:
+    """Makes sure that a folder is free for a lesson, or is its own.
+
+    Raises:
+        InputError: it is a file, or another lesson's.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder with -o")
     held = _plan(folder)
-    threads = asked or held.get("threads") or threads_each(workers)
-    return int(threads)
+    if held and held.get("lesson") != lesson:
+        raise InputError(f"{folder} holds the laboratory {held.get('lesson')!r}; name another -o")
 
 
-def claim(folder: Path, lesson: Lesson, request: Request) -> None:
+def claim(folder: Path, lesson: str, plan: Mapping[str, Any]) -> None:
     """Notes what the folder is for.
 
+    Args:
+        plan: what else is noted, of plain values; `threads` is asked for again.
     Raises:
-        InputError: it is another lesson's already.
+        InputError: as `check_folder`, or it cannot be written.
     """
-    held = _plan(folder)
-    if held and held.get("lesson") != lesson.name:
-        raise InputError(f"{folder} holds the laboratory {held.get('lesson')!r}; name another -o")
-    folder.mkdir(parents=True, exist_ok=True)
-    told = {
-        "lesson": lesson.name,
+    check_folder(folder, lesson)
+    text = json.dumps({"lesson": lesson, **plan}, indent=1)
+    write_atomically(folder / PLAN, text.encode(), parents=True)
+
+
+def plan_of(request: Request) -> dict[str, Any]:
+    """What a folder's plan notes of a request."""
+    return {
         "pairs": [sources.name for sources in request.sources],
         "networks": list(request.networks),
         "size": request.size,
@@ -141,8 +185,6 @@ def claim(folder: Path, lesson: Lesson, request: Request) -> None:
         "threads": request.threads,
         "seed": request.seed,
     }
-    text = json.dumps(told, indent=1)
-    write_atomically(folder / PLAN, text.encode())
 
 
 def _plan(folder: Path) -> dict[str, Any]:

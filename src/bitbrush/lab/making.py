@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,13 @@ from ..style.sources import as_style
 from .artefacts import artefacts
 from .judge import Case, judge_named
 from .plan import Cell, Sources
+from .rows import INDICES
 
 CASES = 4
 """Pairs whose features by the judge are kept."""
+
+JUDGED = ("style_distance", "content_distance", *INDICES)
+"""What a judgement finds, as `Row.found` names it."""
 
 
 def files_of(folder: Path, cell: Cell) -> tuple[Path, Path]:
@@ -40,6 +44,11 @@ def held(folder: Path, cell: Cell) -> dict[str, Any] | None:
     return found if picture.exists() or found.get("error") else None
 
 
+def is_judged(found: Mapping[str, Any], judge: str | None) -> bool:
+    """Whether what was found of a painting is this judge's, or needs none."""
+    return "judge" in found and found["judge"] == judge
+
+
 def make(
     cell: Cell, folder: Path, judge: str | None, note: Callable[[float], None] = lambda share: None
 ) -> dict[str, Any]:
@@ -55,13 +64,26 @@ def make(
     found = held(folder, cell)
     if found is None:
         found = _painted(cell, folder, note)
-    if found.get("judge") != judge or "judge" not in found:
+        _keep(folder, cell, found)  # whatever becomes of the judgement
+    if not is_judged(found, judge):
+        # Of another judge nothing stays.
+        found = {name: value for name, value in found.items() if name not in JUDGED}
         # Sums of floats differ in their last digits with the number of threads.
         with threads(found["threads"]):
             found |= _judged(cell, folder, judge)
+        _keep(folder, cell, found)
+    return found
+
+
+def _keep(folder: Path, cell: Cell, found: Mapping[str, Any]) -> None:
     _, told = files_of(folder, cell)
     write_atomically(told, json.dumps(found, indent=1).encode())
-    return found
+
+
+def clear_parts(folder: Path) -> None:
+    """Removes the parts of files that a kill cut off."""
+    for part in (folder / "paintings").glob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _painted(cell: Cell, folder: Path, note: Callable[[float], None]) -> dict[str, Any]:

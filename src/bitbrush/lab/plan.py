@@ -16,9 +16,9 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..style.settings import PaintSettings, make_settings, option_name
-from ..styles import STYLES
+from ..style.sources import is_name_of_style
 from ..weights.loading import find_default
-from .evaluate import ENDINGS
+from .evaluate import ENDINGS, is_picture
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Cell:
         """A name for the painting that two cells share if, and only if, they are painted alike."""
         style = self.sources.style
         settings = dict(self.settings)
-        weights = _weights(settings.get("network", ""), settings.pop("weights", "default"))
+        weights = mark_of_weights(settings.get("network", ""), settings.pop("weights", "default"))
         told = {
             "bitbrush": __version__,
-            "content": _digest(self.sources.content),
-            "style": _digest(Path(style)) if Path(style).is_file() else style,
+            "content": digest(self.sources.content),
+            "style": digest(Path(style)) if Path(style).is_file() else style,
             "settings": settings,
             **({} if weights is None else {"weights": weights}),
         }
@@ -98,7 +98,7 @@ def _text(value: Any) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def _weights(network: str, weights: str) -> str | None:
+def mark_of_weights(network: str, weights: str) -> str | None:
     """What tells a network's weights from others of it; None of those that bitbrush ships.
 
     Of a file only the content counts, not where it lies.
@@ -108,11 +108,12 @@ def _weights(network: str, weights: str) -> str | None:
         if info is None or info.origin == "shipped":
             return None
         weights = str(info.path)
-    return _digest(Path(weights)) if Path(weights).is_file() else weights
+    return digest(Path(weights)) if Path(weights).is_file() else weights
 
 
 @cache
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 in hex of a file, which is taken not to change while the process runs."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -131,11 +132,11 @@ def sources_of(content: Path, style: str) -> list[Sources]:
         content: a picture, or a folder of pictures.
         style: the same, or the name of a built-in style.
     Raises:
-        InputError: there is no such file, or no picture in a folder.
+        InputError: there is no such file or built-in style, or no picture in a folder.
     """
     contents = pictures_in(content)
     styles: Sequence[str]
-    if style in STYLES and not Path(style).exists():
+    if is_name_of_style(style):
         styles = [style]
     else:
         styles = [str(path) for path in pictures_in(Path(style))]
@@ -152,7 +153,7 @@ def pictures_in(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise InputError(f"there is no file or folder {place}")
-    found = sorted(path for path in place.iterdir() if path.suffix.lower() in ENDINGS)
+    found = sorted(path for path in place.iterdir() if is_picture(path))
     if not found:
         raise InputError(f"there is no picture in {place} ({', '.join(ENDINGS)})")
     return found

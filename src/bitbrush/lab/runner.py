@@ -6,7 +6,6 @@ interrupted, or killed, goes on where it was.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -16,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..style.paint import Session
+from ..cores import usable_cores
 from .budget import Budget
+from .checking import check_plan
 from .crew import Crew, carried_out, processes
 from .judge import judge_named
-from .making import held, make
+from .making import clear_parts, held, is_judged, make
 from .plan import Cell, cells_once
 from .rows import Row
 
@@ -56,7 +56,6 @@ class Laboratory:
     def __post_init__(self) -> None:
         if self.judge is not None:
             judge_named(self.judge)  # so that a missing one is known before anything is painted
-        (self.folder / "paintings").mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Laboratory:
         return self
@@ -73,37 +72,41 @@ class Laboratory:
         """Paints and judges what is not there yet.
 
         Returns:
-            a row for each cell that there is a painting of, in order; fewer than cells where the
-            budget was not enough.
+            a row for each cell that there is a painting of, with the judgement asked for, in order;
+            fewer than cells where the budget was not enough.
         """
         whole = cells_once(cells)
         found: dict[str, dict[str, Any]] = {}
         for cell in whole:
-            known = held(self.folder, cell)
+            known = self._held(cell)
             if known is not None and len(found) < self.budget.paintings:
                 found[cell.key] = known
-        missing = [
-            cell
-            for cell in whole
-            if cell.key not in found or found[cell.key].get("judge") != self.judge
-        ]
+        missing = [cell for cell in whole if cell.key not in found]
         done = len(whole) - len(missing)
         advance(done, "")
         for cell, result in self._made(missing, done, advance):
             found[cell.key] = result
         return [Row(cell, found[cell.key]) for cell in cells if cell.key in found]
 
-    def check(self, cells: Sequence[Cell]) -> None:
-        """Makes sure, with one cell of each network, that they can be painted.
+    def _held(self, cell: Cell) -> dict[str, Any] | None:
+        known = held(self.folder, cell)
+        return known if known is not None and is_judged(known, self.judge) else None
+
+    def check(self, cells: Sequence[Cell], advance: Advance) -> None:
+        """Makes sure that those cells which are not there yet can be painted and judged.
 
         Raises:
-            InputError: one cannot, for instance because it is too small for its network.
+            InputError: as `checking.check_plan`.
         """
-        first: dict[Any, Cell] = {}
-        for cell in cells:
-            first.setdefault((cell.settings["network"], cell.settings.get("weights")), cell)
-        for cell in first.values():
-            Session(cell.sources.content, [cell.sources.style], cell.full_settings())
+        whole = cells_once(cells)
+        missing = [cell for cell in whole if self._held(cell) is None]
+        done = len(whole) - len(missing)
+        check_plan(
+            missing,
+            self.workers if self.ray is None else 1,
+            None if self.judge is None else judge_named(self.judge),
+            lambda name: advance(done, f"looking at {name}"),
+        )
 
     def _within_budget(self, done: int) -> bool:
         elapsed = time.monotonic() - self._started
@@ -119,6 +122,9 @@ class Laboratory:
     def _made(
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
+        if cells:
+            (self.folder / "paintings").mkdir(parents=True, exist_ok=True)
+            clear_parts(self.folder)
         if self.workers > 1 or self.ray is not None:
             yield from self._made_by_many(cells, done, advance)
             return
@@ -162,4 +168,4 @@ def _title(cell: Cell) -> str:
 
 def threads_each(workers: int) -> int:
     """CPU threads for each painting, so that all together have one for each core."""
-    return max((os.cpu_count() or 1) // workers, 1)
+    return max(usable_cores() // workers, 1)

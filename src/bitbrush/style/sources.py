@@ -56,14 +56,25 @@ def as_style(source: Source, size: int) -> Picture:
     Raises:
         InputError: neither a file nor a built-in style, or as `as_picture`.
     """
-    if isinstance(source, str) and source in style_names() and not Path(source).is_file():
+    if isinstance(source, str) and is_name_of_style(source):
         drawn = render_style(source, min(max(size, SMALLEST), LARGEST))
         return _from_array(drawn, source)
-    if isinstance(source, str) and not (
-        Path(source).exists() or Path(source).suffix or os.sep in source
-    ):
-        raise unknown_name("style (no such file or built-in style)", source, style_names())
     return as_picture(source)
+
+
+def is_name_of_style(text: str) -> bool:
+    """Whether a text is a built-in style's name, and not a file or folder.
+
+    Raises:
+        InputError: it is neither, and looks like a name that was misspelt.
+    """
+    if Path(text).exists():
+        return False
+    if text in style_names():
+        return True
+    if Path(text).suffix or os.sep in text:
+        return False
+    raise unknown_name("style (no such file or built-in style)", text, style_names())
 
 
 def as_init(source: Source) -> Picture | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -11,14 +14,17 @@ from statistics import median
 
 import torch
 
+from ... import __version__
+from ...atomic import write_atomically
 from ...classify import knows_imagenet
 from ...networks.registry import network_spec
 from ...networks.summary import summarise
 from ...networks.taps import Network
-from ...weights.bits import save_network
+from ...weights.bits import read_metadata, save_network
 from ...weights.loading import load_network
 from ..accuracy import Accuracy, accuracy
 from ..contestants import Contestant
+from ..plan import digest, mark_of_weights
 from ..report import Findings, Table
 
 SIZE = 224
@@ -91,6 +97,44 @@ def measure(
     )
 
 
+def measured_once(
+    folder: Path,
+    by: Contestant,
+    pictures: Sequence[tuple[Path, str]] = (),
+    advance: Callable[[float], None] = lambda share: None,
+) -> Measured:
+    """As `measure`, unless that was done before with the same weights, pictures and threads.
+
+    Args:
+        folder: of the laboratory, where it is kept.
+    Raises:
+        InputError: it cannot be written there.
+    """
+    path = folder / "measured" / f"{by.network}-{_key(by, pictures)}.json"
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        seen = held.pop("seen")
+        return Measured(**held, seen=None if seen is None else Accuracy(**seen))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        pass  # not there, or cut off
+    found = measure(by, pictures, advance)
+    text = json.dumps(dataclasses.asdict(found), indent=1)
+    write_atomically(path, text.encode(), parents=True)
+    return found
+
+
+def _key(by: Contestant, pictures: Sequence[tuple[Path, str]]) -> str:
+    told = {
+        "bitbrush": __version__,
+        "torch": torch.__version__,
+        "label": by.label,
+        "weights": mark_of_weights(by.network, by.weights),
+        "pictures": [(digest(path), wanted) for path, wanted in pictures],
+        "threads": torch.get_num_threads(),
+    }
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
 @torch.no_grad()
 def _milliseconds(network: Network) -> float:
     """Median of a few forward passes to the deepest tap, after one that does not count."""
@@ -105,8 +149,8 @@ def _milliseconds(network: Network) -> float:
 
 
 def _file_size(file: Path | None, network: Network) -> float:
-    """Of the file that is there, or that would be written."""
-    if file is not None:
+    """Of the file that is there, if it is ours, or that would be written."""
+    if file is not None and read_metadata(file):
         return file.stat().st_size / MEBI
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.safetensors"

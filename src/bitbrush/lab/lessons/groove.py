@@ -20,7 +20,7 @@ from ..report.plots import bars, curves
 from ..rows import Row
 from ..runner import Advance, Laboratory
 from ..widening import MORE, WEIGHTS, wider
-from . import Lesson, Request
+from . import Lesson, Request, taps_of
 from .search import FAILED, MORE_PAIRS, PAIRS, Found
 from .space import rounded
 
@@ -59,8 +59,8 @@ def parted(sources: Sequence[Sources], unseen: int) -> Parted:
         out, own = order[:unseen], order[unseen:]
     if len(own) < PAIRS or len(out) < unseen:
         raise InputError(
-            f"a search takes {PAIRS} pairs and {unseen} more to judge it by; "
-            f"there are {len(sources)}"
+            f"a search takes {PAIRS} pairs and {unseen} more to judge it by, and there are "
+            f"{len(sources)}; give folders with more pictures, or a smaller --unseen"
         )
     return Parted(_unlike(own), _spread(out)[:unseen])
 
@@ -76,6 +76,15 @@ def _unlike(pairs: Sequence[Sources]) -> Sequence[Sources]:
     return sorted(
         pairs, key=lambda p: (p != first, (p.content == first.content) + (p.style == first.style))
     )[: PAIRS + MORE_PAIRS]
+
+
+def trial_cells(request: Request, pairs: Parted) -> list[Cell]:
+    """One painting of each pair, by every tap that a proposal may have: what has to be possible
+    before the search begins."""
+    (network,) = request.networks
+    taps = taps_of(request.networks[network].network)
+    settings = request.settings(network, content_taps=taps[0], style_taps=",".join(taps))
+    return [Cell(sources, settings) for sources in (*pairs.seen, *pairs.unseen)]
 
 
 def judged(
@@ -228,7 +237,10 @@ def _verdict(
             "bitbrush lab groove --content FOLDER --style FOLDER --unseen 6 …",
         )
     result = compared(ratios)
-    outcome: Outcome = "confirmed" if result.mean <= WITHIN else "refuted"
+    above = result.is_above(WITHIN)
+    outcome: Outcome = "mixed"
+    if above is not None:
+        outcome = "refuted" if above else "confirmed"
     return Verdict(
         claim,
         outcome,

@@ -9,6 +9,7 @@ interrupted is begun anew, and is in a moment where it was.
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from statistics import geometric_mean, mean
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
+from ..budget import Budget
 from ..plan import Cell, Sources
 from ..rows import Row
 from ..runner import Advance, Laboratory
@@ -128,15 +130,16 @@ def check_search() -> None:
 def search(
     request: Request,
     laboratory: Laboratory,
-    budget: int,
+    budget: Budget,
     pairs: Sequence[Sources],
     advance: Advance,
     wanted: float = WANTED,
 ) -> Found:
-    """Searches with so many paintings, from a bad start.
+    """Searches with so many paintings, or so long, from a bad start.
 
     Args:
-        budget: paintings, at least PAIRS.
+        laboratory: without a budget of its own, since a proposal is painted on several pairs.
+        budget: paintings, at least PAIRS; or time, beyond which nothing more is proposed.
         pairs: PAIRS of them, which proposals are painted on, and up to MORE_PAIRS for the best.
         wanted: content distance of the paintings searched for.
     Raises:
@@ -148,12 +151,16 @@ def search(
     proposals: list[Proposal] = []
     pairs, further = pairs[:PAIRS], pairs[PAIRS:]
     kept = FINALISTS * len(further)
-    if kept > budget * SHARE:
+    if kept > budget.paintings * SHARE:
         further, kept = [], 0
+    until = time.monotonic() + budget.seconds
     with _quiet():
         guide, record = _guide(request), _record()
-        while budget - kept - len(rows) >= PAIRS:
-            count = min(AT_ONCE, (budget - kept - len(rows)) // PAIRS)
+        while not proposals or time.monotonic() < until:
+            left = min(budget.paintings - kept - len(rows), AT_ONCE * PAIRS)
+            count = int(left // PAIRS)
+            if count < 1:
+                break
             trials = [guide.ask() for _ in range(count)]
             asked = [Proposal(trial, propose(trial, request), wanted) for trial in trials]
             on = asked
@@ -166,8 +173,6 @@ def search(
 
                 made = laboratory.rows(cells, told)
                 rows += made
-                if len(made) < len(cells):
-                    return _found(record, rows, proposals)  # the budget of time is over
                 for each, row in zip(on, made, strict=True):
                     each.rows.append(row)
                     each.trial.report(mean(each.costs), place)
@@ -187,9 +192,8 @@ def search(
     begun = len(rows)
     made = laboratory.rows(cells, lambda done, note: advance(begun + done, note))
     rows += made
-    if len(made) == len(cells):
-        for place, row in enumerate(made):
-            finalists[place % len(finalists)].rows.append(row)
+    for place, row in enumerate(made):
+        finalists[place % len(finalists)].rows.append(row)
     return _found(record, rows, finalists)
 
 
@@ -203,7 +207,8 @@ def _only(request: Request) -> str:
 def _guide(request: Request) -> Study:
     import optuna
 
-    sampler = optuna.samplers.GPSampler(seed=request.seed, n_startup_trials=RANDOM)
+    # Its seeds are of 32 bits.
+    sampler = optuna.samplers.GPSampler(seed=request.seed % 2**32, n_startup_trials=RANDOM)
     study = optuna.create_study(
         sampler=sampler, pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED)
     )

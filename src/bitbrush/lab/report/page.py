@@ -61,6 +61,7 @@ def write_report(
     rows: Sequence[Row],
     findings: Findings,
     facts: Mapping[str, str],
+    remarks: Sequence[str] = (),
 ) -> None:
     """Writes the page.
 
@@ -68,6 +69,7 @@ def write_report(
         path: of the file; the paintings lie in `paintings` beside it.
         question: what was asked, in a sentence or two.
         facts: what else was run, by name.
+        remarks: what has to be known before the figures.
     Raises:
         InputError: the template engine is missing, or the file cannot be written.
     """
@@ -84,6 +86,7 @@ def write_report(
     text = template.render(
         title=title,
         question=question,
+        remarks=remarks,
         findings=findings,
         plots=[(figure, _data(figure.svg, "image/svg+xml")) for figure in findings.figures],
         sheets=_sheets(rows, path.parent),
