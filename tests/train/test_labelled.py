@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from bitbrush.errors import InputError
-from bitbrush.train.labelled import Labelled, decoded, held_out, rows_of
+from bitbrush.train.labelled import Labelled, Row, decoded, held_out, rows_of
 
 
 def png(shade: int, size: tuple[int, int] = (12, 12)) -> bytes:
@@ -64,6 +65,35 @@ def test_pictures_become_squares_of_the_first_ones_size(tmp_path: Path) -> None:
     assert read(source, 8)[""].size == 8
 
 
+def test_the_first_ones_size_has_a_bound() -> None:
+    for largest, side in ((None, 12), (20, 12), (8, 8)):
+        rows = [Row(png(shade), "one") for shade in (1, 2)]
+        found = decoded(iter(rows), Path("set"), largest=largest)[""]
+        assert found.size == side and found.pixels[:, 0, 0, 0].tolist() == [1, 2]
+
+
+def test_no_picture_is_in_memory_twice() -> None:
+    data, count, side = png(3, (64, 64)), 200, 64
+    decoded(iter([Row(data, "one")]), Path("set"))  # what is imported first counts for nothing
+    tracemalloc.start()
+    found = decoded((Row(data, "one") for _ in range(count)), Path("set"))[""]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.pixels.shape == (count, side, side, 3)
+    assert peak < 1.5 * found.pixels.nbytes
+
+
+def test_pictures_are_turned_as_they_are_meant_to_be_seen() -> None:
+    image = Image.new("RGB", (8, 8))
+    image.paste((255, 255, 255), (0, 0, 8, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    file = io.BytesIO()
+    image.save(file, "PNG", exif=exif)
+    pixels = decoded(iter([Row(file.getvalue(), "one")]), Path("set"))[""].pixels
+    assert pixels[0, :4].max() == 0 and pixels[0, 4:].min() == 255
+
+
 def test_a_folder_of_classes(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
@@ -96,7 +126,7 @@ def test_held_out_pictures_are_others(tmp_path: Path) -> None:
         ({"picture": [b""], "label": [0]}, "needs columns image and label, has picture, label"),
         ({"image": [b"nothing"], "label": [0]}, "picture 1 of .* cannot be decoded"),
         ({"image": ["text"], "label": [0]}, "needs the bytes"),
-        ({"image": [png(1)], "label": [1.5]}, "needs the bytes"),
+        ({"image": [png(1)], "label": [1.5]}, "needs numbers or names as label"),
     ],
 )
 def test_bad_columns(tmp_path: Path, columns: dict[str, list[Any]], text: str) -> None:

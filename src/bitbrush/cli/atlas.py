@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from .app import app, options
 from .networks import AsJson
 from .progress import progress
 from .signals import Interruptions
+
+if TYPE_CHECKING:
+    from ..lab.atlas.atlas import Atlas
 
 
 @app.command()
@@ -40,26 +43,25 @@ def atlas(
     cell: Annotated[int, typer.Option(min=32, max=512, help="Side of a cell in pixels.")] = 80,
     steps: Annotated[int, typer.Option(min=1, help="Steps that each cell is painted in.")] = 96,
     channels: Annotated[int, typer.Option(min=0, help="Single channels painted too.")] = 24,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    # UMAP takes seeds of 32 bits.
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Lay out what a network's layer tells apart as a map to zoom into.
 
     Interrupted, the same command goes on where it was.
     """
-    from ..lab.atlas.atlas import Plan, make_atlas
+    from ..lab.atlas.atlas import Plan, check_subject, make_atlas
     from ..lab.atlas.layout import check_layout
     from ..lab.atlas.page import write_page
     from ..lab.report.page import check_reports
-    from ..networks.registry import network_spec
-    from ..weights.loading import resolve_weights
 
     check_layout()
     check_reports()
     chosen = [(network, tap), *(_named(each) for each in beside or [])]
-    for name, _ in chosen:
-        network_spec(name)
-        resolve_weights(name)
+    for name, of in chosen:
+        check_subject(name, of)
+    _check_output(output, images)
     output.mkdir(parents=True, exist_ok=True)
     made = []
     with Interruptions() as interruptions, progress("atlas", len(chosen)) as bar:
@@ -75,14 +77,36 @@ def atlas(
     page = output / "atlas.html"
     facts = {
         "command": shlex.join(["bitbrush", *sys.argv[1:]]),
-        "vectors": f"{vectors:,} from {max(each.pictures for each in made):,} pictures",
+        "vectors": "; ".join(
+            dict.fromkeys(f"{a.vectors:,} from {a.pictures:,} pictures" for a in made)
+        ),
     }
     write_page(made, page, facts)
+    if not options.quiet:
+        for each in made:
+            _tell_fewer(each)
     if as_json:
         cells = {f"{a.plan.network}:{a.plan.tap}": len(a.cells) for a in made}
         print(json.dumps({"page": str(page), "cells": cells}))
     elif not options.quiet:
         print(f"{page}: {sum(len(each.cells) for each in made)} cells")
+
+
+def _check_output(output: Path, images: list[Path]) -> None:
+    """Raises InputError: what is made would be taken for pictures, and for changed ones."""
+    for source in images:
+        if output.resolve().is_relative_to(source.resolve()):
+            raise InputError(f"{output} lies in {source}, whose pictures are read; name another -o")
+
+
+def _tell_fewer(made: Atlas) -> None:
+    plan = made.plan
+    if made.vectors < plan.count:
+        print(
+            f"{plan.network}, {plan.tap}: {made.pictures:,} pictures gave {made.vectors:,} "
+            f"vectors, not {plan.count:,}",
+            file=sys.stderr,
+        )
 
 
 def _named(text: str) -> tuple[str, str]:

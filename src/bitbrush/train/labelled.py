@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import InputError
-from .pictures import PICTURE_ENDINGS
+from .reading import decoded_picture, parquet_rows, picture_files
 
 TRAINING, VALIDATION = "train", "val"
 _SPLITS = {
@@ -23,7 +21,6 @@ _SPLITS = {
     "valid": VALIDATION,
     "validation": VALIDATION,
 }
-IMAGE_COLUMNS = ("image", "img")
 
 
 @dataclass(frozen=True)
@@ -77,8 +74,8 @@ def held_out(pictures: Labelled, count: int, seed: int) -> tuple[Labelled, Label
 def rows_of(source: Path) -> Iterator[Row]:
     """The labelled pictures of a parquet file or a folder.
 
-    A parquet file has a column `image` (or `img`) with a picture file's bytes, a column `label`,
-    and perhaps `split`. A folder has a folder for each class, or `train` and `val` with these.
+    A parquet file is as `parquet_rows` reads it, with a column `label` of numbers or names, and
+    perhaps `split`. A folder has a folder for each class, or `train` and `val` with these.
 
     Raises:
         InputError: neither of these, other columns, or no picture in it.
@@ -99,29 +96,30 @@ def decoded(
     size: int | None = None,
     classes: Sequence[str] | None = None,
     progress: Callable[[int], None] = lambda count: None,
+    largest: int | None = None,
 ) -> dict[str, Labelled]:
     """The pictures of each split, as squares: the middle of each, resampled where need be.
 
     Args:
         source: what messages are to call it.
-        size: side in pixels; None takes the short side of the first picture.
+        size: side in pixels; None takes the short side of the first picture, at most `largest`.
         classes: their names where labels are their numbers; else the labels that occur, sorted.
         progress: called with the number of pictures done.
+        largest: in pixels; None leaves the first picture's side as it is.
     Raises:
         InputError: no picture, one that cannot be decoded, or a label that is no class.
     """
-    pixels: dict[str, list[NDArray[np.uint8]]] = {}
+    # Bytes that grow where they lie: pictures put together at the end would be there twice.
+    pixels: dict[str, bytearray] = {}
     labels: dict[str, list[int | str]] = {}
     for number, row in enumerate(rows, 1):
-        try:
-            picture = Image.open(io.BytesIO(row.data)).convert("RGB")
-        except (OSError, ValueError) as error:
-            raise InputError(f"picture {number} of {source} cannot be decoded") from error
-        size = size or min(picture.size)
-        pixels.setdefault(row.split, []).append(_square(picture, size))
+        picture = decoded_picture(row.data, f"picture {number} of {source}")
+        if size is None:
+            size = min(picture.size) if largest is None else min(*picture.size, largest)
+        pixels.setdefault(row.split, bytearray()).extend(_square(picture, size))
         labels.setdefault(row.split, []).append(row.label)
         progress(number)
-    if not pixels:
+    if size is None or not pixels:
         raise InputError(f"no pictures in {source}")
     if classes is None:
         found = sorted({label for split in labels.values() for label in split}, key=_order)
@@ -135,7 +133,7 @@ def decoded(
         raise InputError(f"{source} has the label {label!r}, not 0 to {len(classes) - 1}")
     return {
         split: Labelled(
-            np.stack(pixels[split]),
+            np.frombuffer(pixels[split], np.uint8).reshape(-1, size, size, 3),
             np.array([numbers[label] for label in labels[split]], np.int64),
             tuple(classes),
         )
@@ -147,13 +145,13 @@ def _order(label: int | str) -> tuple[int, str]:
     return (label, "") if isinstance(label, int) else (0, label)
 
 
-def _square(picture: Image.Image, size: int) -> NDArray[np.uint8]:
+def _square(picture: Image.Image, size: int) -> bytes:
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     if picture.size != (size, size):
         box = (left, top, left + side, top + side)
         picture = picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(picture)
+    return picture.tobytes()
 
 
 def _folder(source: Path) -> Iterator[Row]:
@@ -161,40 +159,16 @@ def _folder(source: Path) -> Iterator[Row]:
     found = False
     for name, top in sorted(splits.items()) if splits else [("", source)]:
         for folder in sorted(each for each in top.iterdir() if each.is_dir()):
-            for file in sorted(folder.rglob("*")):
-                if file.suffix.lower() in PICTURE_ENDINGS:
-                    found = True
-                    yield Row(file.read_bytes(), folder.name, _SPLITS.get(name, ""))
+            for file in picture_files(folder):
+                found = True
+                yield Row(file.read_bytes(), folder.name, _SPLITS.get(name, ""))
     if not found:
         raise InputError(f"{source} has no folders of pictures, one for each class")
 
 
 def _parquet(source: Path) -> Iterator[Row]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise InputError("parquet files need pyarrow: pip install 'bitbrush[train]'") from None
-    try:
-        file = parquet.ParquetFile(source)
-        names = file.schema_arrow.names
-        image = next((name for name in IMAGE_COLUMNS if name in names), None)
-        if image is None or "label" not in names:
-            raise InputError(f"{source} needs columns image and label, has {', '.join(names)}")
-        columns = [image, "label", *(["split"] if "split" in names else [])]
-        for batch in file.iter_batches(256, columns=columns):
-            for row in batch.to_pylist():
-                yield _row(row, image, source)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"{source} is no parquet file, or damaged") from error
-
-
-def _row(row: dict[str, Any], image: str, source: Path) -> Row:
-    # Hugging Face's files have a structure of a picture's bytes and the name of its file.
-    data = row[image].get("bytes") if isinstance(row[image], dict) else row[image]
-    if not isinstance(data, bytes) or not isinstance(row["label"], int | str):
-        raise InputError(
-            f"{source} needs the bytes of pictures as image, and numbers or names as label"
-        )
-    split = str(row.get("split") or "")
-    return Row(data, row["label"], _SPLITS.get(split, split))
+    for row in parquet_rows(source, "label"):
+        if not isinstance(row["label"], int | str):
+            raise InputError(f"{source} needs numbers or names as label")
+        split = str(row.get("split") or "")
+        yield Row(row["image"], row["label"], _SPLITS.get(split, split))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -16,12 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import InputError
-
-PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
+from .reading import decoded_picture, parquet_rows, picture_files
 
 
 def encoded_pictures(source: Path) -> Iterator[bytes]:
-    """The files' bytes of a folder of pictures, or of the `image` column of a parquet file.
+    """The files' bytes of a folder of pictures, or of a parquet file as `parquet_rows` reads it.
 
     Raises:
         InputError: neither of these, or nothing in it.
@@ -36,23 +34,16 @@ def labelled_pictures(source: Path) -> Iterator[tuple[bytes, str]]:
     In a folder that is the name of the folder within it, in a parquet file the column `label`.
     """
     if source.is_dir():
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURE_ENDINGS)
+        files = picture_files(source)
         if not files:
             raise InputError(f"no pictures in the folder {source}")
         for file in files:
             label = file.parent.relative_to(source).as_posix()
             yield file.read_bytes(), "" if label == "." else label
     elif source.suffix == ".parquet" and source.is_file():
-        try:
-            from pyarrow import parquet
-        except ImportError:
-            raise InputError("parquet files need pyarrow: pip install 'bitbrush[train]'") from None
-        file = parquet.ParquetFile(source)
-        columns = [name for name in ("image", "label") if name in file.schema_arrow.names]
-        for batch in file.iter_batches(256, columns=columns):
-            labels = batch["label"].to_pylist() if "label" in columns else [None] * len(batch)
-            for value, label in zip(batch["image"], labels, strict=True):
-                yield value.as_buffer().to_pybytes(), "" if label is None else str(label)
+        for row in parquet_rows(source):
+            told = row.get("label")
+            yield row["image"], "" if told is None else str(told)
     else:
         raise InputError(f"{source} is neither a folder of pictures nor a .parquet file")
 
@@ -116,8 +107,8 @@ class PictureCache:
             for source in sources:
                 for data, label in labelled_pictures(source):
                     try:
-                        picture = Image.open(io.BytesIO(data)).convert("RGB")
-                    except OSError:
+                        picture = decoded_picture(data, "a picture")
+                    except InputError:
                         continue
                     scale = short_side / min(picture.size)
                     if scale > 1:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 from typer.testing import CliRunner
 
 import bitbrush.cli.atlas
 from bitbrush.cli.app import app
 from bitbrush.errors import InputError
-from bitbrush.lab.atlas import atlas, layout
+from bitbrush.lab.atlas import atlas, layout, vectors
 from bitbrush.lab.atlas.atlas import Plan, make_atlas
 from bitbrush.lab.atlas.layout import cells_of
 from bitbrush.lab.atlas.render import _distance, rendered
@@ -38,6 +42,33 @@ class Means(Network):
         yield "colour", x
 
 
+class Few(Network):
+    """A map of few places, and logits of so many classes."""
+
+    def __init__(self, classes: int = 0) -> None:
+        heads = {"logits": Tap(0)} if classes else {}
+        super().__init__("few", {"colour": Tap(56), **heads})
+        self.classes = classes
+
+    def walk(self, x: Tensor, wanted: Any) -> Any:
+        yield "colour", functional.avg_pool2d(x, 56)
+        yield "logits", x.mean((1, 2, 3))[:, None] * torch.arange(self.classes)
+
+
+def shades(folder: Path, count: int) -> Path:
+    """Grey pictures, each lighter than the one before by 10 of 255."""
+    folder.mkdir()
+    for number in range(count):
+        Image.new("RGB", (8, 8), (10 * number,) * 3).save(folder / f"{number:02}.png")
+    return folder
+
+
+def numbers_of(found: Vectors, network: Network) -> list[int]:
+    """The numbers of the pictures of `shades` that vectors are from."""
+    red = found.values[:, 0] * float(network.std[0, 0]) + float(network.mean[0, 0])
+    return list(dict.fromkeys((red * 25.5).round().astype(int).tolist()))
+
+
 def by_first_two(values: Any, seed: int = 0, advance: Any = None) -> Any:
     """Stands in for UMAP, whose compiling alone takes longer than all these tests."""
     low, high = values[:, :2].min(0), values[:, :2].max(0)
@@ -56,6 +87,46 @@ def test_vectors_are_what_the_tap_holds(pictures: Path) -> None:
     assert np.array_equal(again.values, found.values)
     with pytest.raises(InputError, match="stage1.block1"):
         collect(network, "nothing", [pictures / "content"], 10)
+
+
+def test_of_more_pictures_than_vectors_evenly_spaced_ones_are_taken(tmp_path: Path) -> None:
+    network, folder = Means(), shades(tmp_path / "shades", 19)
+    assert numbers_of(collect(network, "colour", [folder], 10), network) == list(range(0, 19, 2))
+    (folder / "04.png").write_bytes(b"nothing")
+    found = collect(network, "colour", [folder], 10)
+    assert numbers_of(found, network) == [0, 2, 5, *range(6, 19, 2)] and len(found.values) == 10
+
+
+def test_no_picture_gives_more_than_one_vector_more_than_another(tmp_path: Path) -> None:
+    found = collect(Means(), "colour", [shades(tmp_path / "shades", 8)], 21)
+    assert found.pictures == 8 and len(found.values) == 21
+    assert set(np.bincount(found.picture)) == {2, 3}
+
+
+def test_pictures_are_turned_and_damaged_ones_left_out(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "1.png")
+    data = (tmp_path / "1.png").read_bytes()
+    second = data.index(b"IDAT", data.index(b"IDAT") + 4)
+    (tmp_path / "1.png").write_bytes(data[:second] + bytes(4) + data[second + 4 :])
+    lying = Image.new("RGB", (64, 64))
+    lying.paste((255, 255, 255), (0, 0, 64, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying.save(tmp_path / "2.png", exif=exif)
+    found = collect(Few(), "colour", [tmp_path], 32)
+    assert found.pictures == 1
+    # Of the 16 places, those on the right, which were above, are white.
+    assert (found.values[:, 0] > 0).sum() == 8
+    seen = vectors._seen((tmp_path / "2.png").read_bytes())
+    assert seen[..., :100].max() < 0.01 and seen[..., 124:].min() > 0.99
+
+
+def test_captions_are_of_networks_that_know_imagenet(tmp_path: Path) -> None:
+    folder = shades(tmp_path / "shades", 2)
+    knows, other = (collect(Few(classes), "colour", [folder], 4) for classes in (1000, 7))
+    assert knows.classes is not None and knows.classes.shape == (2, 1000)
+    assert other.classes is None
 
 
 def test_cells_hold_means_and_the_classes_that_stand_out() -> None:
@@ -124,6 +195,42 @@ def test_what_is_there_is_not_made_again(
     monkeypatch.setattr(atlas, "rendered", counted)
     make_atlas(plan, tmp_path, lambda share, note: None)
     assert painted == [1] and lost.exists()
+
+
+def test_fewer_vectors_make_as_many_cells(
+    tmp_path: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atlas, "load_network", lambda name: Few())
+    folder = shades(tmp_path / "shades", 3)
+    plan = Plan(NAME, "colour", [folder], 20_000, side=4, cell=32, steps=1, channels=0)
+    made = make_atlas(plan, tmp_path / "made", lambda share, note: None)
+    assert made.vectors == 48 and made.pictures == 3
+    assert [cell.count for cell, _ in made.cells] == [16, 16, 16]
+
+
+def test_other_pictures_are_collected_anew(tmp_path: Path, plan: Plan) -> None:
+    folder = shades(tmp_path / "shades", 2)
+    plan = replace(plan, sources=[folder])
+
+    def pictures_of(plan: Plan) -> int:
+        return make_atlas(plan, tmp_path / "made", lambda share, note: None).pictures
+
+    before = plan.identity()
+    assert pictures_of(plan) == 2
+    Image.new("RGB", (8, 8)).save(folder / "more.png")
+    assert pictures_of(plan) == 3
+    (folder / "more.png").unlink()
+    assert plan.identity() == before
+    os.utime(folder / "00.png", (0, 0))
+    assert plan.identity() != before
+
+
+def test_damaged_vectors_are_collected_anew(tmp_path: Path, plan: Plan) -> None:
+    first = make_atlas(plan, tmp_path, lambda share, note: None)
+    held = next(tmp_path.rglob("vectors.npz"))
+    held.write_bytes(held.read_bytes()[:-100])
+    again = make_atlas(plan, tmp_path, lambda share, note: None)
+    assert again.vectors == first.vectors == 40
 
 
 def run(pictures: Path, folder: Path, *more: str) -> Any:

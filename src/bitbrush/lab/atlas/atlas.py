@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -16,11 +17,13 @@ from torch import Tensor
 
 from ...atomic import write_atomically
 from ...images import read_image, write_image
+from ...networks.registry import network_spec
 from ...networks.taps import Network
+from ...train.reading import picture_files
 from ...weights.loading import load_network, resolve_weights
 from .layout import Cell, cells_of, laid_out
 from .render import rendered
-from .vectors import Vectors, collect
+from .vectors import Vectors, check_tap, collect
 
 Advance = Callable[[float, str], None]
 """Told the share that is done, and of what."""
@@ -36,7 +39,7 @@ class Plan:
     Attributes:
         network, tap: whose vectors it shows.
         sources: folders of pictures, or parquet files.
-        count: vectors.
+        count: vectors wanted.
         side: cells along each side of the map.
         cell: side of a cell in pixels.
         steps: that each cell is painted in.
@@ -55,10 +58,17 @@ class Plan:
     seed: int = 0
 
     def identity(self) -> str:
-        """A name that no other plan has."""
-        told = {**vars(self), "sources": [str(source) for source in self.sources]}
+        """A name that no other plan has, nor this one with other weights or pictures."""
+        told = {**vars(self), "sources": [_files(source) for source in self.sources]}
         told["weights"] = resolve_weights(self.network).sha256
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _files(source: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of change: to read the files would take as long as to collect."""
+    files = picture_files(source) if source.is_dir() else [source]
+    told = [(str(file), file.stat()) for file in files if file.exists()]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in told]
 
 
 @dataclass(frozen=True)
@@ -68,12 +78,14 @@ class Atlas:
     Attributes:
         cells: of the map, with their pictures RGB [1, 3, H, W] in [0, 1].
         channels: a picture for each.
-        pictures: that the vectors are from.
+        vectors: that were found, perhaps fewer than were planned.
+        pictures: that these are from.
     """
 
     plan: Plan
     cells: Sequence[tuple[Cell, Tensor]]
     channels: Sequence[Tensor]
+    vectors: int
     pictures: int
 
     def mosaic(self) -> Tensor:
@@ -84,6 +96,18 @@ class Atlas:
             top, left = cell.row * edge, cell.column * edge
             whole[..., top : top + edge, left : left + edge] = picture
         return whole
+
+
+def check_subject(network: str, tap: str) -> None:
+    """Makes sure that there can be an atlas of this; loads no weights.
+
+    Raises:
+        InputError: an unknown network, one whose weights are not here, or no such map of it.
+    """
+    resolve_weights(network)
+    # On the meta device a network has shapes but no memory.
+    with torch.device("meta"):
+        check_tap(network_spec(network).build(), tap)
 
 
 def make_atlas(plan: Plan, folder: Path, advance: Advance) -> Atlas:
@@ -97,7 +121,8 @@ def make_atlas(plan: Plan, folder: Path, advance: Advance) -> Atlas:
     own.mkdir(parents=True, exist_ok=True)
     vectors = _collected(plan, network, own, advance)
     places = _placed(plan, vectors, own, advance)
-    least = max(plan.count // (20 * plan.side**2), 2)
+    found = len(vectors.values)
+    least = max(found // (20 * plan.side**2), 2)
     cells = cells_of(vectors, places, plan.side, least)
     mean = torch.from_numpy(vectors.values.mean(0))
     spread = vectors.values.std(0)
@@ -111,6 +136,7 @@ def make_atlas(plan: Plan, folder: Path, advance: Advance) -> Atlas:
         plan,
         list(zip(cells, pictures, strict=False)),
         pictures[len(cells) :],
+        found,
         vectors.pictures,
     )
 
@@ -166,7 +192,7 @@ def _arrays(path: Path) -> dict[str, Any] | None:
     try:
         with np.load(path, allow_pickle=False) as held:
             return dict(held)
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
         return None
 
 

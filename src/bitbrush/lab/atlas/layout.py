@@ -115,7 +115,7 @@ def cells_of(vectors: Vectors, places: NDArray[np.float64], side: int, least: in
         classes: list[str] = []
         if log_shares is not None and usual is not None:
             more = _mean(log_shares, vectors.picture[inside]) - usual
-            classes = [_name(index) for index in np.argsort(-more)[:CLASSES]]
+            classes = [imagenet_classes()[index][1] for index in np.argsort(-more)[:CLASSES]]
         direction = vectors.values[inside].mean(0) - mean
         cells.append(
             Cell(int(number) // side, int(number) % side, int(inside.sum()), direction, classes)
@@ -134,8 +134,3 @@ def _log_shares(logits: NDArray[np.float16]) -> Floats:
     whole -= whole.max(1, keepdims=True)
     found: Floats = whole - np.log(np.exp(whole).sum(1, keepdims=True))
     return found
-
-
-def _name(index: int) -> str:
-    classes = imagenet_classes()
-    return classes[index][1] if index < len(classes) else f"class {index}"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ...classify import prepare
-from ...errors import InputError
+from ...classify import imagenet_classes, prepare
+from ...errors import InputError, unknown_name
 from ...networks.taps import Network
 from ...train.pictures import encoded_pictures
+from ...train.reading import decoded_picture
 
 BATCH = 16
 """Pictures that the network sees at a time."""
@@ -31,7 +31,8 @@ class Vectors:
     Attributes:
         values: float32 [N, C].
         picture: int32 [N], the number of the picture that each is from.
-        classes: float16 [pictures, classes], the logits of each picture; None without a classifier.
+        classes: float16 [pictures, classes], the logits of each picture; None of a network that
+            does not know ImageNet's classes.
         pictures: how many they are from.
     """
 
@@ -39,6 +40,17 @@ class Vectors:
     picture: NDArray[np.int32]
     classes: NDArray[np.float16] | None
     pictures: int
+
+
+def check_tap(network: Network, tap: str) -> None:
+    """Makes sure that the tap is a map of the network, which may be on the meta device.
+
+    Raises:
+        InputError: it is not; the nearest one is suggested.
+    """
+    maps = [name for name, each in network.taps.items() if each.stride]
+    if tap not in maps:
+        raise unknown_name(f"map of {network.name}", tap, maps)
 
 
 def collect(
@@ -49,7 +61,10 @@ def collect(
     seed: int = 0,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Vectors:
-    """Takes an equal number of places from every picture.
+    """Takes an equal number of places from every picture, or one more from some.
+
+    Of more pictures than vectors are wanted, those at even distances give one each. There are
+    fewer vectors where maps have fewer places, or where pictures cannot be read.
 
     Args:
         network: settled.
@@ -58,73 +73,66 @@ def collect(
         count: vectors wanted.
         advance: told how many there are.
     Raises:
-        InputError: no such map, or too few pictures.
+        InputError: no such map, or no picture that can be read.
     """
-    if tap not in network.taps or not network.taps[tap].stride:
-        maps = ", ".join(name for name, each in network.taps.items() if each.stride)
-        raise InputError(f"{network.name} has no map {tap!r}; it has: {maps}")
+    check_tap(network, tap)
     total = sum(1 for source in sources for _ in encoded_pictures(source))
-    each = max(-(-count // max(total, 1)), 1)
-    # Of more pictures than vectors are wanted, every so-manieth is taken.
-    stride = max(total // count, 1)
-    classifies = "logits" in network.taps
+    chosen = np.linspace(0, total - 1, min(total, count)).round().astype(int)
+    shares = np.diff(np.arange(len(chosen) + 1) * count // max(len(chosen), 1))
+    wanted = [name for name in (tap, "logits") if name in network.taps]
     random = torch.Generator().manual_seed(seed)
     values = np.empty((0, 0), np.float32)
     classes: list[NDArray[np.float16]] = []
     taken: list[int] = []
     have = 0
-    for batch in _batches(sources, stride):
+    for batch in _batches(sources, chosen):
         with torch.no_grad():
-            wanted = [tap, "logits"] if classifies else [tap]
             found = network(batch.to(network.mean.device), wanted)
         if not have:
             # One array from the beginning: parts put together at the end would be there twice.
             values = np.empty((count, found[tap].shape[1]), np.float32)
         for map_ in found[tap].float().cpu():
             flat = map_.flatten(1)
-            places = torch.randperm(flat.shape[1], generator=random)[: min(each, count - have)]
+            places = torch.randperm(flat.shape[1], generator=random)[: shares[len(taken)]]
             values[have : have + len(places)] = flat[:, places].T.numpy()
             taken.append(len(places))
             have += len(places)
-        if classifies:
-            classes.append(found["logits"].float().cpu().numpy().astype(np.float16))
+        logits = found.get("logits")
+        if logits is not None and logits.shape[1] == len(imagenet_classes()):
+            classes.append(logits.float().cpu().numpy().astype(np.float16))
         advance(have)
-        if have >= count:
-            break
     if not have:
         raise InputError("there is no picture that could be read")
     return Vectors(
         values[:have],
         np.repeat(np.arange(len(taken), dtype=np.int32), taken),
-        np.concatenate(classes) if classifies else None,
+        np.concatenate(classes) if classes else None,
         len(taken),
     )
 
 
-def _batches(sources: Sequence[Path], stride: int) -> Iterator[Tensor]:
+def _batches(sources: Sequence[Path], chosen: NDArray[np.int64]) -> Iterator[Tensor]:
+    """The pictures of these numbers; for one that cannot be read, the next."""
     waiting: list[Tensor] = []
-    number = 0
-    for source in sources:
-        for encoded in encoded_pictures(source):
-            number += 1
-            if number % stride:
-                continue
-            picture = _decoded(encoded)
-            if picture is None:
-                continue
-            waiting.append(picture)
-            if len(waiting) == BATCH:
-                yield torch.cat(waiting)
-                waiting = []
+    taken = 0
+    for number, encoded in enumerate(chain.from_iterable(map(encoded_pictures, sources))):
+        if taken == len(chosen):
+            break
+        if number < chosen[taken]:
+            continue
+        try:
+            waiting.append(_seen(encoded))
+        except InputError:
+            continue
+        taken += 1
+        if len(waiting) == BATCH:
+            yield torch.cat(waiting)
+            waiting = []
     if waiting:
         yield torch.cat(waiting)
 
 
-def _decoded(encoded: bytes) -> Tensor | None:
-    """As classifiers see it; None of what cannot be read."""
-    try:
-        image = Image.open(io.BytesIO(encoded)).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
-        return None
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-    return prepare(pixels.float() / 255)
+def _seen(encoded: bytes) -> Tensor:
+    """A picture as classifiers see it."""
+    pixels = torch.from_numpy(np.array(decoded_picture(encoded, "a picture")))
+    return prepare(pixels.permute(2, 0, 1)[None].float() / 255)
