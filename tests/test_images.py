@@ -542,3 +542,8 @@ def test_resize_averages_instead_of_dropping_pixels() -> None:
     # A checkerboard of single pixels becomes grey; picking every fourth pixel would give 0 or 1.
     board = ((torch.arange(64)[:, None] + torch.arange(64)) % 2).float().expand(1, 1, 64, 64)
     assert (resize(board, 16, 16) - 0.5).abs()[..., 2:-2, 2:-2].max() < 0.02
+
+
+def test_an_address_is_no_file() -> None:
+    with pytest.raises(InputError, match=r"there is no file .*an address is not fetched"):
+        read_image(Path("https://example.org/picture.jpg"))

@@ -1,4 +1,4 @@
-"""Writing files so that a failure leaves nothing behind."""
+"""Making folders, and writing files so that a failure leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from .errors import InputError
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder, and those above it, where they are missing.
+
+    Raises:
+        InputError: something else has that name, or it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{path} is a file, or below one; name a folder") from None
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror or error}") from error
 
 
 def write_atomically(path: Path, data: bytes, parents: bool = False) -> None:
@@ -22,9 +36,9 @@ def write_atomically(path: Path, data: bytes, parents: bool = False) -> None:
     # Through a link, so that the link stays one.
     target = Path(os.path.realpath(path))
     part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    if parents:
+        make_folder(target.parent)
     try:
-        if parents:
-            target.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "xb") as file:
             file.write(data)
             file.flush()

@@ -29,6 +29,13 @@ class PaintingError(BitbrushError):
     picture: Any = None
 
 
+LISTED = 40
+"""Names that an error can list."""
+
+ALIKE, REMOTELY_ALIKE = 0.6, 0.4
+"""Shares of a name that have to agree for it to be suggested; less where not all can be listed."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """An error for a name that does not exist, suggesting the nearest one that does.
 
@@ -37,9 +44,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
         name: what the user wrote.
         known: the names that exist, in the order in which to list them.
     Returns:
-        the error, to be raised by the caller.
+        the error, to be raised by the caller; it lists the names where none is like that one.
     """
     names = list(known)
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    alike = ALIKE if len(names) <= LISTED else REMOTELY_ALIKE
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=alike)
     hint = f"did you mean {nearest[0]!r}?" if nearest else "known: " + ", ".join(names)
     return InputError(f"unknown {kind} {name!r}; {hint}")

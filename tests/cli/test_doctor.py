@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 from bitbrush.cli import doctor
 from bitbrush.cli.app import app
 from bitbrush.engine import kernel_cache, kernels, runtime
-from bitbrush.engine.kernel import Kernel
 from bitbrush.engine.kernels import CONVOLVE, PACK
 
 
@@ -46,6 +45,11 @@ def test_report() -> None:
     assert found["threads"]["pool"] == runtime.threading_layer()
     assert found["threads"]["openmp"] == runtime.openmp_library()
     assert found["precision"]["chosen"] in ("bf16", "int8", "float32")
+    assert found["kernels"] == [] and found["cache"]["of"] == 2
+
+
+def test_kernels_where_they_are_asked_for() -> None:
+    found = report("--kernels")
     assert [kernel["name"] for kernel in found["kernels"]] == ["pack", "convolve"]
     assert all(sum(kernel["vectors"].values()) for kernel in found["kernels"])
     (convolve,) = [k for k in found["kernels"] if k["name"] == "convolve"]
@@ -54,10 +58,13 @@ def test_report() -> None:
 
 def test_text() -> None:
     result = run()
-    for word in ("numba", "CPU", "precision", "kernel cache", "convolve", "counted with"):
+    for word in ("numba", "CPU", "precision", "kernel cache"):
         assert word in result.stdout, word
+    assert "convolve" not in result.stdout and "reading" not in result.stderr
+    result = run("--kernels")
+    assert "convolve" in result.stdout and "counted with" in result.stdout
     assert "reading kernels" in result.stderr
-    assert "reading" not in run("--quiet").stderr
+    assert "reading" not in run("--kernels", "--quiet").stderr
 
 
 def test_why_this_precision() -> None:
@@ -82,13 +89,12 @@ def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_numba_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(kernel: Kernel) -> str:
-        raise ImportError("Numba needs NumPy 2.4 or less")
-
-    monkeypatch.setattr(Kernel, "assembly", broken)
+    there = find_spec("numba")
+    monkeypatch.setattr(doctor, "find_spec", lambda name: there)
+    monkeypatch.setitem(sys.modules, "numba", None)
     found = report()
     assert found["engine"] == "float"
-    assert "can be imported: Numba needs NumPy" in found["missing"][0]
+    assert "can be imported: import of numba halted" in found["missing"][0]
 
 
 def test_no_cache_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,12 @@ def test_list_and_pull_of_nothing() -> None:
     assert "no public download" in run("weights", "pull", "quickbrush", code=2)
 
 
+def test_what_is_shipped_need_not_be_pulled(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "quickbrush.safetensors").touch()
+    assert "come with bitbrush" in run("weights", "pull", "quickbrush", code=2)
+
+
 def test_the_group_is_in_the_program() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert {"networks", "summary", "weights"} <= commands.keys()

@@ -160,3 +160,11 @@ def _words(process: int) -> bytes:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_help_names_the_networks_that_paint() -> None:
+    for name, lesson in LESSONS.items():
+        result = CliRunner().invoke(app, ["lab", name, "--help"])
+        by = " and ".join(lesson.networks) or "all networks whose weights are here"
+        text = " ".join(result.output.split())
+        assert f"Without --network it paints with {by}" in text, name

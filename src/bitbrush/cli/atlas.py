@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..atomic import make_folder
 from ..errors import InputError
 from .app import app, options
 from .networks import AsJson
@@ -62,7 +63,7 @@ def atlas(
     for name, of in chosen:
         check_subject(name, of)
     _check_output(output, images)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     made = []
     with Interruptions() as interruptions, progress("atlas", len(chosen)) as bar:
         for done, (name, of) in enumerate(chosen):

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from .app import app
 from .networks import AsJson, make_table, show
@@ -45,9 +47,18 @@ COUNTING = ("tdpbssd", "vpopcntd", "vpopcntq", "vpopcntb", "vpshufb", "pshufb", 
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    with_kernels: Annotated[
+        bool,
+        typer.Option(
+            "--kernels",
+            help="Also show what each kernel was compiled to; takes as long as compiling them.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what this machine and installation paint with, and what is missing."""
-    report = _report()
+    report = _report(with_kernels)
     if as_json:
         print(json.dumps(report))
         return
@@ -58,11 +69,11 @@ def doctor(as_json: AsJson = False) -> None:
         show(_table(report["kernels"]))
 
 
-def _report() -> dict[str, Any]:
+def _report(with_kernels: bool) -> dict[str, Any]:
     import torch
 
     missing: list[str] = []
-    packed = _packed_engine(missing)
+    packed = _packed_engine(missing, with_kernels)
     return {
         # torch's own tells its build too, which a package's need not.
         "versions": {"python": platform.python_version()}
@@ -81,26 +92,28 @@ def _report() -> dict[str, Any]:
     }
 
 
-def _packed_engine(missing: list[str]) -> dict[str, Any]:
+def _packed_engine(missing: list[str], with_kernels: bool) -> dict[str, Any]:
     """What there is to say about packed bits; adds to `missing` why they cannot be had."""
     nothing: dict[str, Any] = {
         "cpu": {"features": None},
         "threads": {"pool": None, "openmp": None},
         "precision": {"chosen": "float32", "why": "one-bit layers are computed in floats"},
-        "cache": {"folder": None, "why_not": None, "kept": []},
+        "cache": {"folder": None, "why_not": None, "kept": [], "of": 0},
         "kernels": [],
     }
     if find_spec("numba") is None:
         missing.append("Numba, which packed bits need: pip install numba")
         return nothing
     try:
+        import numba  # noqa: F401
+
         from ..engine.compiling import every_kernel
         from ..engine.kernel_cache import cache_folder, is_kept, why_no_cache
         from ..engine.precision import best_precision, cpu_features
         from ..engine.runtime import openmp_library, threading_layer
 
         kernels = every_kernel()
-        compiled = list(_kernels(kernels))
+        compiled = list(_kernels(kernels)) if with_kernels else []
     except ImportError as error:
         missing.append(f"a Numba that can be imported: {error}")
         return nothing
@@ -115,6 +128,7 @@ def _packed_engine(missing: list[str]) -> dict[str, Any]:
             "folder": None if folder is None else str(folder),
             "why_not": why_no_cache(),
             "kept": kept,
+            "of": len(kernels),
         },
         "kernels": compiled,
     }
@@ -210,8 +224,8 @@ def _lines(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
         library = "" if threads["openmp"] is None else f" ({threads['openmp']})"
         yield "kernels run", f"on {threads['pool']}{library}"
     if cache["folder"] is not None:
-        all_of = len(report["kernels"])
-        yield "kernel cache", f"{cache['folder']}: {len(cache['kept'])} of {all_of} compiled"
+        kept = f"{len(cache['kept'])} of {cache['of']} compiled"
+        yield "kernel cache", f"{cache['folder']}: {kept}"
     elif cache["why_not"] is not None:
         yield "kernel cache", f"none, so every process compiles its own: {cache['why_not']}"
     yield "GPUs", ", ".join(report["gpus"]) or "none that torch can use"

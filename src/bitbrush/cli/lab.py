@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,8 +67,15 @@ JudgeName = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 
-def _command(name: str, summary: str) -> Callable[..., None]:
-    """The command of a lesson; all take the same options."""
+QUICKBRUSH = ("quickbrush",)
+
+
+def _command(name: str, summary: str, usual: Sequence[str] = ()) -> Callable[..., None]:
+    """The command of a lesson; all take the same options.
+
+    Args:
+        usual: the lesson's networks; empty: all whose weights are there.
+    """
 
     def run(
         content: Content,
@@ -96,7 +103,8 @@ def _command(name: str, summary: str) -> Callable[..., None]:
         )  # fmt: skip
         run_and_tell(lesson, request, laboratory, as_json)
 
-    run.__doc__ = summary
+    by = " and ".join(usual) or "all networks whose weights are here, but for the judge"
+    run.__doc__ = f"{summary}\n\nWithout --network it paints with {by}."
     return run
 
 
@@ -177,13 +185,25 @@ def tell(outcome: Outcome, as_json: bool) -> None:
 
 
 lab.command("tv")(
-    _command("tv", "Total variation, from none to a million times too much (lesson 2).")
+    _command(
+        "tv",
+        "Total variation, from none to a million times too much (lesson 2).",
+        ("quickbrush", "vgg19-16x"),
+    )
 )
 lab.command("style-taps")(
-    _command("style-taps", "One painting for every style tap: what each layer hears (lesson 3).")
+    _command(
+        "style-taps",
+        "One painting for every style tap: what each layer hears (lesson 3).",
+        QUICKBRUSH,
+    )
 )
 lab.command("content-taps")(
-    _command("content-taps", "Every content tap, and combinations, cross-validated (lesson 4).")
+    _command(
+        "content-taps",
+        "Every content tap, and combinations, cross-validated (lesson 4).",
+        QUICKBRUSH,
+    )
 )
 lab.command("pooling")(
     _command("pooling", "Maximum against average pooling, and where blocks come from (lesson 5).")
@@ -192,7 +212,9 @@ lab.command("networks")(
     _command("networks", "All networks on the same pairs: pictures, speed, memory (lesson 6).")
 )
 lab.command("gallery")(
-    _command("gallery", "Every content in every style, by networks with their own settings.")
+    _command(
+        "gallery", "Every content in every style, by networks with their own settings.", QUICKBRUSH
+    )
 )
 
 
@@ -289,7 +311,14 @@ def groove(
 @lab.command()
 def compress(
     output: Output,
-    networks: Networks = None,
+    networks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            help="A network to measure; repeat it for several. NAME=FILE gives it the weights of a "
+            "file, NAME=none random ones. Without it, every network.",
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(

@@ -25,7 +25,16 @@ def networks(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"networks": rows}))
         return
-    titles = ["network", "kind", "parameters", "one-bit", "MiB", "top-1", "top-5", "from px"]
+    titles = [
+        "network",
+        "kind",
+        "parameters",
+        "one-bit",
+        "MiB in memory",
+        "top-1",
+        "top-5",
+        "from px",
+    ]
     table = make_table([*titles, "weights"], right=range(2, 8))
     for row in rows:
         table.add_row(

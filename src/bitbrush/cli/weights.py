@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import InputError
 from .app import app
 from .networks import AsJson, make_table, show
 from .progress import progress
@@ -47,7 +48,11 @@ def list_weights(as_json: AsJson = False) -> None:
 def pull(network: Name) -> None:
     """Download a network's published weights, check them, and keep them in the cache."""
     from ..weights.cache import pull as pull_weights
+    from ..weights.loading import find_default
 
+    held = find_default(network)
+    if held is not None and held.origin == "shipped":
+        raise InputError(f"the weights of {network} come with bitbrush: nothing need be fetched")
     with progress(f"pulling {network}") as shown:
 
         def update(done: int, total: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,10 @@ LONGEST_SIDE = 32_767
 """Pixels of a side."""
 
 
+_ADDRESS = re.compile(r"https?:/")
+"""How a path begins that was meant as an address; of two slashes a path keeps one."""
+
+
 def read_bytes(path: Path) -> bytes:
     """The whole file.
 
@@ -33,7 +38,8 @@ def read_bytes(path: Path) -> bytes:
         if path.is_dir():
             raise InputError(f"{path} is a folder; name a picture file")
         if not path.exists():
-            raise InputError(f"there is no file {path}")
+            address = "; an address is not fetched" if _ADDRESS.match(str(path)) else ""
+            raise InputError(f"there is no file {path}{address}")
         if not path.is_file():
             raise InputError(f"{path} is not a regular file")
         size = path.stat().st_size

@@ -155,7 +155,10 @@ def _source(painting: Path, place: Path, kind: str) -> Path:
     """The place itself if it is a file, or the file in it that the painting names."""
     if not place.is_dir():
         return place
-    found = read_metadata(painting).get(kind)
+    try:
+        found = read_metadata(painting).get(kind)
+    except InputError as error:
+        raise InputError(f"{error}; name files, not folders, as its content and style") from error
     named: Sequence[Any] = found if isinstance(found, list) else [found]
     if len(named) != 1:
         raise InputError(f"{painting} has several styles; name the one to judge by")

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..atomic import make_folder
 from ..cores import usable_cores
 from .budget import Budget
 from .checking import check_plan
@@ -123,7 +124,7 @@ class Laboratory:
         self, cells: Sequence[Cell], done: int, advance: Advance
     ) -> Iterator[tuple[Cell, dict[str, Any]]]:
         if cells:
-            (self.folder / "paintings").mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder / "paintings")
             clear_parts(self.folder)
         if self.workers > 1 or self.ray is not None:
             yield from self._made_by_many(cells, done, advance)
