@@ -18,8 +18,10 @@ from typer.testing import CliRunner
 
 import bitbrush.cli.main  # noqa: F401 - gathers the commands
 from bitbrush.cli.app import app
+from bitbrush.errors import InputError
 from bitbrush.lab.contestants import contestant
 from bitbrush.train import comparison, own, recipes
+from bitbrush.train.labelled import Labelled
 from bitbrush.weights.bits import read_network_file
 from bitbrush.weights.loading import load_network
 
@@ -74,7 +76,7 @@ def binarynet(data: Path, output: Path, *more: object, code: int = 0) -> str:
 
 def test_binarynet_and_its_twin(data: Path, tmp_path: Path) -> None:
     table = binarynet(data, tmp_path)
-    assert "not trained" in table and "1 of 1 (better)" in table
+    assert "no result" in table and "1 of 1 (better)" in table
     _, metadata = read_network_file(tmp_path / "cifar10-binarynet.safetensors")
     assert metadata["recipe"] == "better"
     latent = load_file(tmp_path / "latent.safetensors")["convolutions.1.weight"]
@@ -91,7 +93,7 @@ def test_binarynet_and_its_twin(data: Path, tmp_path: Path) -> None:
     both = binarynet(data, tmp_path, "--epochs", 2, "--float")
     assert (tmp_path / "float" / "cifar10-binarynet-float.safetensors").exists()
     assert not (tmp_path / "float" / "latent.safetensors").exists()
-    assert "not trained" not in both and both == (tmp_path / "table.md").read_text()
+    assert "no result" not in both and both == (tmp_path / "table.md").read_text()
     row = next(line for line in both.splitlines() if line.startswith("| smaller by"))
     assert float(row.split("|")[2]) > 10
 
@@ -108,6 +110,51 @@ def test_longer_training_goes_on(
     ]
     assert steps == [4, 8]
     assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["--recipe", "larq"],
+        ["--seed", 1],
+        ["--width", 0.125],
+    ],
+)
+def test_a_result_of_other_weights_is_measured_anew(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: list[object]
+) -> None:
+    monkeypatch.setattr(comparison, "milliseconds", lambda *_: {"one-bit": 1.0, "float": 2.0})
+    binarynet(data, tmp_path)
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace('"tested": 20', '"tested": 30'))
+    (tmp_path / "checkpoint.pth").unlink()
+    table = binarynet(data, tmp_path, *other)
+    assert json.loads(path.read_text())["tested"] == 20
+    assert table.count("no result") == 4  # the twin's
+
+
+def test_other_test_pictures_are_looked_at(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "milliseconds", lambda *_: {"one-bit": 1.0, "float": 2.0})
+    binarynet(data, tmp_path, "--float")
+    binarynet(data, tmp_path)
+    path, twins = tmp_path / "result.json", tmp_path / "float" / "result.json"
+    # Of as many pictures, so that only what they show tells them apart.
+    write(tmp_path / "other.parquet", 20, 2, classes=10, size=32)
+    before = json.loads(path.read_text())
+    table = binarynet(data, tmp_path, "--test", tmp_path / "other.parquet")
+    after = json.loads(path.read_text())
+    assert after["test_set"] != before["test_set"] and after["weights"] == before["weights"]
+    # The twin was tested with others, which cannot be compared.
+    assert table.count("no result") == 4
+    # Older results do not tell: one is measured anew, the twin's is taken as it is.
+    for each in (path, twins):
+        told = json.loads(each.read_text()) | {"tested": 30}
+        del told["weights"], told["test_set"]
+        each.write_text(json.dumps(told))
+    assert "no result" not in binarynet(data, tmp_path)
+    assert json.loads(path.read_text()) == before
 
 
 def test_binarynet_errors_are_one_line(data: Path, tmp_path: Path) -> None:
@@ -167,6 +214,22 @@ def test_a_classifier_of_other_pictures(data: Path, tmp_path: Path, source: str)
     # The file finds its way back by the name, with its own head.
     network = load_network("squeezenet", tmp_path / "squeezenet.safetensors")
     assert network(torch.rand(1, 3, 40, 40), ["logits"])["logits"].shape == (1, 3)
+
+
+@pytest.mark.parametrize(("size", "stored"), [(32, 32), (48, 40)])
+def test_pictures_are_stored_no_larger_than_they_are_fed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, stored: int
+) -> None:
+    def seen(read: dict[str, Labelled], *_: object) -> None:
+        raise InputError(f"stored at {read[''].size} px")
+
+    monkeypatch.setattr(own, "splits", seen)
+    said = run(
+        *("classifier", "squeezenet", "--data", data / "whole.parquet"),
+        *("--hours", 1, "--size", size, "-o", tmp_path, "--quiet"),
+        code=2,
+    )
+    assert f"stored at {stored} px" in said
 
 
 def test_classifier_errors_are_one_line(data: Path, tmp_path: Path) -> None:

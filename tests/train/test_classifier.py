@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,8 @@ import torch
 
 from bitbrush.errors import BitbrushError, InputError
 from bitbrush.networks.cifar10_binarynet import Cifar10BinaryNet
-from bitbrush.train import classifier
-from bitbrush.train.classifier import Score, Training, as_images, moved, score
+from bitbrush.train import classifier, stopwatch
+from bitbrush.train.classifier import Score, Training, as_images, digest, moved, score
 from bitbrush.train.curves import plot_curve, write_curve
 from bitbrush.train.labelled import Labelled
 from bitbrush.train.recipes import BETTER, LARQ, SCRATCH, ClassifierRecipe, recipe_of
@@ -135,9 +137,13 @@ def test_the_cosine_ends_at_zero_after_its_warm_up() -> None:
     assert BETTER.norm_momentum == 0.1
 
 
-def test_time_ends_a_training_and_its_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(0, 10**6))
-    monkeypatch.setattr(classifier.time, "monotonic", lambda: float(next(clock)))
+@pytest.mark.parametrize("stopped", [0, 3600])
+def test_time_ends_a_training_and_its_schedule(
+    monkeypatch: pytest.MonkeyPatch, stopped: int
+) -> None:
+    # The process may be stopped within the third step, which changes nothing.
+    clock = iter([*range(7), *range(7 + stopped, 100 + stopped)])
+    monkeypatch.setattr(stopwatch.time, "monotonic", lambda: float(next(clock)))
     run = training(recipe=replace(RECIPE, epochs=None), hours=10 / 3600)
     list(run.run())
     # A second for each step and each point: after the second, fifth and seventh step.
@@ -191,10 +197,45 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         training(path, one_bit=False)
     with pytest.raises(InputError, match="another number of pictures"):
         Training(Cifar10BinaryNet(1 / 16, classes=2), pictures(43), None, RECIPE, checkpoint=path)
+    reordered = pictures().taken(np.arange(44)[::-1])
+    for others in (reordered, pictures(seed=2)):
+        with pytest.raises(InputError, match="another set of pictures"):
+            Training(Cifar10BinaryNet(1 / 16, classes=2), others, None, RECIPE, checkpoint=path)
     assert training(path, replace(RECIPE, epochs=9)).recipe.epochs == 9
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="no checkpoint"):
         training(path)
+
+
+def test_an_older_checkpoint_that_does_not_tell_its_pictures_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pth"
+    first = training(path)
+    next(first.run())
+    first.save()
+    state = torch.load(path, weights_only=True)
+    assert state["training"].pop("set of pictures") == digest(pictures())
+    torch.save(state, path)
+    second = training(path)
+    assert second.steps == 1
+    second.save()
+    assert torch.load(path, weights_only=True)["training"]["set of pictures"] == digest(pictures())
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "checkpoint.pth"
+    run = training(path)
+    run.save()
+    next(run.run())
+    monkeypatch.setattr("bitbrush.atomic.os.fsync", full)
+    with pytest.raises(InputError, match="cannot write .*: No space left"):
+        run.save()
+    assert list(tmp_path.iterdir()) == [path]
+    assert training(path).steps == 0
 
 
 def test_what_cannot_be_trained() -> None:

@@ -82,15 +82,17 @@ def cifar10_binarynet(
 ) -> None:
     """Train larq's BinaryNet on CIFAR-10, or continue.
 
-    The test pictures are looked at once, after the last step. With --float as well as without,
-    table.md then compares the one-bit network and its float twin.
+    The test pictures are looked at once, after the last step; again only for other weights or with
+    other test pictures. With --float as well as without, table.md then compares the one-bit network
+    and its float twin.
     """
     from ..networks.cifar10_binarynet import SIZE
     from ..train.cifar10 import read_cifar10
-    from ..train.classifier import score
+    from ..train.classifier import digest, score
     from ..train.comparison import read_result, result_of, write_result
     from ..train.labelled import held_out
     from ..train.recipes import check_limits, recipe_of
+    from ..weights.download import file_sha256
 
     chosen = recipe_of(recipe, epochs, seed)
     check_limits(chosen, hours)
@@ -103,16 +105,17 @@ def cifar10_binarynet(
     kept, aside = held_out(pictures, hold_out, seed)
     training = _training(network, kept, aside, chosen, folder, hours, SIZE, packed)
     _run(training, folder, network.name)
-    last = training.points[-1]
+    source = {"source": "trained by bitbrush", "data": "CIFAR-10", "recipe": chosen.name}
+    weights = file_sha256(_save(network, folder, source | {"width": f"{width:g}"}))
+    test_set = digest(tested)
     result = read_result(folder / "result.json")
-    if result is None or result.epochs != last.epoch:
+    if result is None or not result.is_of(weights, test_set):
         with progress("testing"):
             found = score(network, tested, SIZE, training.autocast)
-        result = result_of(chosen.name, width, chosen.epochs, len(kept), last, found)
+        last, planned = training.points[-1], chosen.epochs
+        result = result_of(chosen.name, width, planned, len(kept), last, found, weights, test_set)
         write_result(result, folder / "result.json")
-    source = {"source": "trained by bitbrush", "data": "CIFAR-10", "recipe": chosen.name}
-    _save(network, folder, source | {"width": f"{width:g}"})
-    _compare(output, width)
+    _compare(output, width, test_set)
 
 
 @train.command()
@@ -163,7 +166,8 @@ def classifier(
     check_limits(chosen, hours)
     _check(engine)
     with progress("decoding") as bar:
-        read = decoded(rows_of(data), data, None, None, lambda count: bar.update(count))
+        # Larger than they are fed they would take memory, and shifts would be smaller than told.
+        read = decoded(rows_of(data), data, progress=lambda count: bar.update(count), largest=fed)
     kept, aside = splits(read, data, seed)
     made = fresh(network, len(kept.classes), seed)
     packed = _packs(made, engine)
@@ -303,7 +307,7 @@ def _save(network: Network, folder: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
-def _compare(output: Path, width: float) -> None:
+def _compare(output: Path, width: float, test_set: str) -> None:
     """Writes and prints the table of the one-bit network beside its twin."""
     from ..networks.cifar10_binarynet import SIZE
     from ..train.comparison import milliseconds, read_result, table, write_text
@@ -313,16 +317,16 @@ def _compare(output: Path, width: float) -> None:
         "one-bit": read_result(output / "result.json"),
         "float": read_result(output / "float" / "result.json"),
     }
-    # Of other widths there is nothing to compare.
-    same = {
-        name: result if result is not None and result.width == width else None
+    comparable = {
+        name: result
         for name, result in results.items()
+        if result is not None and result.compares(width, test_set)
     }
     with progress("timing"):
         times = {
             batch: milliseconds(networks["one-bit"], networks["float"], SIZE, batch)
             for batch in (1, 32)
         }
-    text = table(networks, same, times, SIZE)
+    text = table(networks, comparable, times, SIZE)
     write_text(text, output / "table.md")
     print(text, end="")

@@ -7,9 +7,10 @@ limited, the share of it that is used drives the schedule once it exceeds the sh
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 import pickle
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..allocator import keep_freed_memory
+from ..atomic import write_atomically
 from ..engine.rounding import rounding_seed
 from ..errors import BitbrushError, InputError
 from ..layers import QUANTIZED_LAYERS
@@ -29,6 +31,7 @@ from ..shares import wilson
 from .flip_ratio import FlipRatio
 from .labelled import Labelled
 from .recipes import ClassifierRecipe, check_limits
+from .stopwatch import Stopwatch
 
 FLIPS_EVERY = 10
 """Of so many steps one is looked at for flipped bits, which costs a pass over all weights."""
@@ -50,7 +53,7 @@ class Point:
     Attributes:
         step: steps done.
         epoch: passes over the pictures that are done.
-        seconds: of training, all runs together.
+        seconds: of training, as `Training.seconds`.
         learning_rate: of the last step.
         loss: cross entropy of training batches, smoothed as the recipe says.
         accuracy: of training batches as they were shown, in [0, 1].
@@ -101,7 +104,6 @@ class Training:
 
     Attributes:
         steps: optimiser steps done.
-        seconds: of training so far, all runs together.
         points: the curve so far.
     """
 
@@ -152,7 +154,9 @@ class Training:
         self.rate = recipe.learning_rate if self._one_bit else recipe.float_rate
         trained = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(trained, self.rate, eps=recipe.epsilon, fused=True)
-        self.steps, self.seconds = 0, 0.0
+        self.steps, self._seconds_before = 0, 0.0
+        self._stepping, self._checking = Stopwatch(), Stopwatch()
+        self._digest = digest(pictures)
         self.points: list[Point] = []
         self._sums = _Sums()
         if checkpoint is not None and checkpoint.exists():
@@ -167,6 +171,11 @@ class Training:
     def epochs(self) -> float:
         """Passes over the pictures that are done."""
         return self.steps / self.steps_of_epoch
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, all runs together; none in which the process was stopped."""
+        return self._seconds_before + self._stepping.seconds + self._checking.seconds
 
     @property
     def share(self) -> float:
@@ -196,10 +205,9 @@ class Training:
             # Stopped between two points, and then given less time or fewer epochs.
             yield self._reported()
         while not self.finished:
-            started = time.monotonic()
-            self.network.train()
-            self._step()
-            self.seconds += time.monotonic() - started
+            with self._stepping.piece():
+                self.network.train()
+                self._step()
             of_epoch = self.steps % self.steps_of_epoch
             due = of_epoch == 0 or (
                 of_epoch % every == 0 and self.steps_of_epoch - of_epoch >= every
@@ -207,7 +215,11 @@ class Training:
             yield self._reported() if due or self.finished else None
 
     def save(self) -> None:
-        """Writes all that is needed to go on; a reader sees the old checkpoint or the new one."""
+        """Writes all that is needed to go on; a reader sees the old checkpoint or the new one.
+
+        Raises:
+            InputError: it cannot be written. The old checkpoint is then still there.
+        """
         if self.checkpoint is None:
             return
         state = {
@@ -219,12 +231,10 @@ class Training:
             "network": self.network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
-        part = self.checkpoint.with_suffix(".part")
-        try:
-            torch.save(state, part)
-            part.replace(self.checkpoint)
-        except OSError as error:
-            raise InputError(f"cannot write {self.checkpoint}: {error.strerror}") from error
+        # Not into a file: torch tells of a full disk by a RuntimeError, like of much else.
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_atomically(self.checkpoint, content.getvalue())
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a training to go on."""
@@ -237,6 +247,7 @@ class Training:
             "number of pictures": len(self.pictures),
             "size of pictures": self.size,
             "engine": "packed" if self.packed else "float",
+            "set of pictures": self._digest,
         }
 
     def _restore(self, path: Path) -> None:
@@ -246,13 +257,14 @@ class Training:
         except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
             raise InputError(f"{path} is no checkpoint of a training, or damaged") from error
         for what, ours in self._identity().items():
-            if theirs.get(what, UNTOLD.get(what)) != ours:
+            # What an older checkpoint does not tell is taken to be the same.
+            if theirs.get(what, UNTOLD.get(what, ours)) != ours:
                 raise InputError(
                     f"{path} was made with another {what}; choose another output folder"
                 )
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+        self.steps, self._seconds_before = int(state["steps"]), float(state["seconds"])
         self.points = [Point(**point) for point in state["points"]]
         self._sums = _Sums(**state["sums"])
 
@@ -305,9 +317,9 @@ class Training:
 
     def _reported(self) -> Point:
         """The next point of the curve, which is saved."""
-        started, sums = time.monotonic(), self._sums
-        held_out = self._check()
-        self.seconds += time.monotonic() - started
+        sums = self._sums
+        with self._checking.piece():
+            held_out = self._check()
         point = Point(
             step=self.steps,
             epoch=round(self.epochs, 4),
@@ -322,6 +334,13 @@ class Training:
         self._sums = _Sums()
         self.save()
         return point
+
+
+def digest(pictures: Labelled) -> str:
+    """SHA-256 of labels and pixels in their order, in hex: by it sets are told apart."""
+    found = hashlib.sha256(np.ascontiguousarray(pictures.labels).data)
+    found.update(np.ascontiguousarray(pictures.pixels).data)
+    return found.hexdigest()
 
 
 def one_bit_weights(network: Network) -> list[Tensor]:

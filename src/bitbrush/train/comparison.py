@@ -33,6 +33,9 @@ class Result:
         right, tested: of the test pictures.
         training_accuracy: of the last point of the curve, as the pictures were shown.
         held_out: of the last point, or None.
+        weights: SHA-256 of the weight file that was tested; None where an older result does not
+            tell.
+        test_set: digest of the test pictures, or None likewise.
     """
 
     recipe: str
@@ -45,11 +48,22 @@ class Result:
     tested: int
     training_accuracy: float
     held_out: float | None
+    weights: str | None = None
+    test_set: str | None = None
 
     @property
     def score(self) -> Score:
         """On the test pictures."""
         return Score(self.right, self.tested)
+
+    def is_of(self, weights: str, test_set: str) -> bool:
+        """Whether it is what these weights come to on these test pictures."""
+        return (self.weights, self.test_set) == (weights, test_set)
+
+    def compares(self, width: float, test_set: str) -> bool:
+        """Whether it may stand beside a result of this width and these test pictures."""
+        # An older one was tested with pictures that it does not tell; it is not thrown away.
+        return self.width == width and self.test_set in (None, test_set)
 
 
 def result_of(
@@ -59,8 +73,10 @@ def result_of(
     pictures: int,
     last: Point,
     score: Score,
+    weights: str,
+    test_set: str,
 ) -> Result:
-    """The result of a training whose curve ends in a point."""
+    """The result of a training whose curve ends in a point; see `Result` for the rest."""
     return Result(
         recipe=recipe,
         width=width,
@@ -72,6 +88,8 @@ def result_of(
         tested=score.pictures,
         training_accuracy=last.accuracy,
         held_out=last.held_out,
+        weights=weights,
+        test_set=test_set,
     )
 
 
@@ -132,7 +150,7 @@ def table(
 
     Args:
         networks: "one-bit" and "float".
-        results: of those that were trained.
+        results: of those that were trained, and can be compared.
         times: for numbers of pictures at a time, milliseconds of each network.
         size: side of the pictures in pixels.
     """
@@ -161,7 +179,7 @@ def table(
 
 def _cell(result: Result | None, cell: object) -> str:
     assert callable(cell)
-    return "not trained" if result is None else str(cell(result))
+    return "no result" if result is None else str(cell(result))
 
 
 def _epochs(result: Result) -> str:
