@@ -91,7 +91,11 @@ def _classifies(name: str) -> bool:
 
 
 def knows_imagenet(network: Network) -> bool:
-    """Whether its answers are ImageNet's classes, as far as their number tells."""
+    """Whether its answers are ImageNet's classes, as far as their number tells.
+
+    Args:
+        network: in floats; a packed one may not show its head any more.
+    """
     if "logits" not in network.taps:
         return False
     return len(head_of(network)[1].weight) == len(imagenet_classes())

@@ -21,8 +21,10 @@ from bitbrush.cli import classify as _classify  # noqa: F401
 from bitbrush.cli.app import app
 from bitbrush.images import read_image, read_metadata
 from bitbrush.lab.attack import library
-from bitbrush.lab.attack.study import networks_with_logits
+from bitbrush.lab.attack.victims import imagenet_networks
 from bitbrush.networks.taps import Network, Tap
+from bitbrush.train.own import fresh
+from bitbrush.weights.bits import save_network
 from bitbrush.weights.loading import find_default, load_network
 
 RANDOM = ("--network", "squeezenet", "--weights", "none")
@@ -232,7 +234,9 @@ def test_pictures_that_have_the_target_are_left_out(folder: Path) -> None:
         ((*RANDOM, "--target", "goldfsh"), "did you mean 'goldfish'"),
         ((*RANDOM, "--epsilon", "8:255"), "such as 8/255 or 0.03"),
         ((*RANDOM, "--epsilon", "0.001"), "below 1/255"),
-        ((*RANDOM, "--norm", "l7"), "unknown norm 'l7'; did you mean 'l2'"),
+        ((*RANDOM, "--epsilon", "8"), "did you mean 8/255?"),
+        ((*RANDOM, "--epsilon", "300/255"), "did you mean 8/255?"),
+        ((*RANDOM, "--norm", "l7"), "unknown norm 'l7'; known: linf, l2, content"),
         ((*RANDOM, "--norm", "content"), "the weights of squeezenet are not here"),
         ((*RANDOM, "--estimator", "ste"), "--estimator has no meaning for squeezenet"),
         ((*RANDOM, "--loss", "marge"), "did you mean 'margin'"),
@@ -259,6 +263,45 @@ def test_bad_input_is_one_line_and_nothing_on_stdout(
 
 
 @pytest.mark.usefixtures("no_weights")
+def test_a_network_of_ones_own_classes_is_refused(picture: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    save_network(fresh("squeezenet", 100, 0).settle(), own, {"classes": "100"})
+    for more in ((), ("--target", "tabby")):
+        out = tmp_path / "out.png"
+        result = run(
+            "attack", picture, "--network", "squeezenet", "--weights", own, *more, "-o", out
+        )
+        assert result.exit_code == 2 and "knows 100 classes" in result.stderr
+        assert not out.exists()
+
+
+@pytest.mark.usefixtures("no_weights")
+@pytest.mark.parametrize("bad", ["damaged", "small"])
+def test_a_bad_picture_is_told_before_the_first_attack(
+    folder: Path, tmp_path: Path, bad: str
+) -> None:
+    last = draw(folder / "z.png", 0, (96, 72) if bad == "damaged" else (31, 40))
+    if bad == "damaged":
+        last.write_bytes(last.read_bytes()[:-400])
+    out = tmp_path / "out"
+    result = run("attack", folder, *RANDOM, *FEW, "--no-compare", "-o", out, "--quiet")
+    assert result.exit_code == 2 and "z.png is" in result.stderr
+    assert result.stderr.count("\n") == 1 and not list(out.iterdir())
+
+
+@pytest.mark.usefixtures("no_weights")
+def test_pictures_of_one_stem_have_their_own_files(tmp_path: Path) -> None:
+    folder, out = tmp_path / "pictures", tmp_path / "out"
+    folder.mkdir()
+    for seed, name in enumerate(("cat.png", "cat.tif", "cat.tif.png")):
+        draw(folder / name, seed)
+    result = run("attack", folder, *RANDOM, *FEW, "--no-compare", "-o", out)
+    assert result.exit_code == 0, result.stderr
+    made = {path.name: read_metadata(path)["content"]["name"] for path in out.glob("*.png")}
+    assert made == {f"{name}.png": name for name in ("cat.png", "cat.tif", "cat.tif.png")}
+
+
+@pytest.mark.usefixtures("no_weights")
 def test_outputs_that_would_replace_sources_are_refused(picture: Path, folder: Path) -> None:
     assert "would replace" in run("attack", picture, *RANDOM, "-o", picture).stderr
     assert "holds the pictures" in run("attack", folder, *RANDOM, "-o", folder).stderr
@@ -279,7 +322,7 @@ SAMPLE = Path(__file__).parents[2] / ".." / "shared" / "images" / "imagenet_samp
     reason="needs trained weights of resnet18-bmxnet-fp1 and squeezenet",
 )
 def test_a_trained_one_bit_network_is_deceived(tmp_path: Path) -> None:
-    assert "squeezenet" in networks_with_logits() and "quickbrush" not in networks_with_logits()
+    assert "squeezenet" in imagenet_networks() and "quickbrush" not in imagenet_networks()
     path, out = SAMPLE / "n01443537.jpg", tmp_path / "out.png"
     arguments = ("--target", "tench", "--epsilon", "4/255", "--transfer", "squeezenet", "-o", out)
     result = run("attack", path, *arguments, "--json")

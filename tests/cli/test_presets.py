@@ -227,12 +227,18 @@ def test_the_sheet_has_every_preset(folder: Path, monkeypatch: pytest.MonkeyPatc
         ("content.png -o s.png --preset mine.toml", "mine.toml brings no style"),
         ("content.png -o s.png --preset mine.toml --preset riso --style wavs", "'waves'"),
         ("content.png -o s.png --preset riso --preset riso", "two of the --preset"),
+        (
+            "content.png --folder new --preset riso --preset riso.toml",
+            "two pictures .* new/riso.png",
+        ),
+        ("content.png -o new/riso.png --folder new --preset riso", "two pictures .* new/riso.png"),
         ("content.png -o s.png --save new.toml", "--save has no meaning with"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(folder: Path, words: str, said: str) -> None:
     (folder / "content.toml").write_text(MINE)
+    (folder / "riso.toml").write_bytes(shipped_file("riso"))
     (folder / "here").mkdir()
     (folder / "here" / "content.png").symlink_to(folder / "content.png")
     refused(said, "presets", *shlex.split(words))
-    assert not (folder / "s.png").exists() and not (folder / "sheet.png").exists()
+    assert not any((folder / name).exists() for name in ("s.png", "sheet.png", "new"))

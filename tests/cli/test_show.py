@@ -60,6 +60,14 @@ def test_json_is_all_of_it(tmp_path: Path) -> None:
     assert json.loads(result.stdout) == METADATA
 
 
+@pytest.mark.parametrize("command", ["attack", "presets"])
+def test_pictures_of_other_commands_are_told_apart(tmp_path: Path, command: str) -> None:
+    metadata = {"bitbrush": "0.1.0", "command": command}
+    result = CliRunner().invoke(app, ["show", painted(tmp_path, metadata)])
+    assert result.exit_code == 2 and result.stdout == "" and result.stderr.count("\n") == 1
+    assert f"was made by bitbrush {command}" in result.stderr and "--json" in result.stderr
+
+
 @pytest.mark.parametrize("metadata", [{}, {"bitbrush": "0.1.0"}, {**METADATA, "content": 1}])
 def test_what_holds_no_painting_is_one_line(tmp_path: Path, metadata: dict[str, Any]) -> None:
     result = CliRunner().invoke(app, ["show", painted(tmp_path, metadata)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import __version__
+from ..atomic import make_folder, write_atomically
 from ..errors import InputError
 from .app import app, options
 from .attack_tables import print_folder, print_picture
@@ -124,7 +125,7 @@ def attack(
         typer.Option(
             metavar="NAME",
             help="A network that was not attacked to show the pictures to (repeatable), or "
-            "'none'; for a folder all with logits whose weights are here.",
+            "'none'; for a folder all with ImageNet classes whose weights are here.",
             show_default=False,
         ),
     ] = None,
@@ -158,7 +159,7 @@ def attack(
     """
     # Imported here, so that help and usage errors need no torch.
     from ..classify import require_classifier
-    from ..lab.attack.budget import EPSILONS, NORMS, parse_epsilon
+    from ..lab.attack.budget import EPSILONS, NORMS
     from ..lab.attack.loop import AttackSettings
     from ..lab.attack.objective import find_class
     from ..lab.attack.study import Plan, Study
@@ -182,7 +183,7 @@ def attack(
         weights=weights,
         target=None if target is None else find_class(target),
         norm=chosen,
-        epsilon=parse_epsilon(usual if epsilon is None else epsilon),
+        epsilon=_epsilon(usual if epsilon is None else epsilon, chosen),
         settings=AttackSettings(steps, restarts, loss, estimator, confidence, seed),
         size=size,
         style=style,
@@ -196,6 +197,8 @@ def attack(
     )
     pictures = _pictures(image) if folder else [image]
     _check_output(output, pictures, folder)
+    if folder:
+        _check_pictures(pictures)
     study = Study(plan, device)
     for loaded in (study.classifier, *study.others.values()):
         prepare_engine(loaded.network)
@@ -228,6 +231,20 @@ def _check_style(
             raise InputError(f"{name} has no meaning with --style: other attacks do not paint")
 
 
+def _epsilon(text: str, norm: str) -> float:
+    from ..lab.attack.budget import parse_epsilon
+
+    value = parse_epsilon(text)
+    # Only what is asked for: the budget of a control, many times this one, may well be above 1.
+    if norm == "linf" and value > 1:
+        levels = f"{value:g}" if value <= 255 and "/" not in text else "8"
+        raise InputError(
+            f"--epsilon {text} is above 1, which for linf is full brightness; "
+            f"did you mean {levels}/255?"
+        )
+    return value
+
+
 def _against(wanted: bool) -> tuple[str, ...]:
     from ..lab.attack.library import HOW_TO_INSTALL, library_is_there
     from ..lab.attack.study import default_against
@@ -252,10 +269,10 @@ def _judge(name: str | None, norm: str) -> str | None:
 
 def _transfer(names: Sequence[str] | None, network: str, folder: bool) -> tuple[str, ...]:
     from ..classify import require_classifier
-    from ..lab.attack.study import networks_with_logits
+    from ..lab.attack.victims import imagenet_networks
 
     if names is None:
-        return tuple(n for n in networks_with_logits() if n != network) if folder else ()
+        return tuple(n for n in imagenet_networks() if n != network) if folder else ()
     if list(names) == ["none"]:
         return ()
     for name in names:
@@ -274,6 +291,21 @@ def _pictures(folder: Path) -> list[Path]:
     return found
 
 
+def _check_pictures(pictures: Sequence[Path]) -> None:
+    """Reads all of them, so that a bad one is told before hours go into those before it."""
+    with progress("reading the pictures", len(pictures)) as bar:
+        for done, path in enumerate(pictures, 1):
+            _read(path)
+            bar.update(done, path.name)
+
+
+def _written_names(pictures: Sequence[Path]) -> dict[Path, str]:
+    """The file of each attacked picture, named by the whole of its name where two would be one."""
+    # By the names in small letters, between which some systems see no difference.
+    alike = len({path.stem.casefold() for path in pictures}) < len(pictures)
+    return {path: f"{path.name if alike else path.stem}.png" for path in pictures}
+
+
 def _check_output(output: Path | None, pictures: Sequence[Path], folder: bool) -> None:
     """Makes sure that results can be written, and replace nothing that they are made from."""
     from ..images import check_output
@@ -285,7 +317,7 @@ def _check_output(output: Path | None, pictures: Sequence[Path], folder: bool) -
             raise InputError(f"{output} is a file; results of a folder need a folder")
         if output.exists() and output.samefile(pictures[0].parent):
             raise InputError(f"{output} holds the pictures themselves; choose another folder")
-        output.mkdir(parents=True, exist_ok=True)
+        make_folder(output)
         return
     check_output(output)
     if output.suffix.lower() not in LOSSLESS:
@@ -315,6 +347,7 @@ def _folder(study: Study, pictures: Sequence[Path], output: Path | None, as_json
     plan = study.plan.as_json()
     results = None if output is None else output / RESULTS
     held = {} if results is None else _held(results, plan)
+    names = _written_names(pictures)
     rows: list[Mapping[str, Any]] = []
     with progress("attacking", len(pictures)) as bar:
         try:
@@ -331,7 +364,7 @@ def _folder(study: Study, pictures: Sequence[Path], output: Path | None, as_json
                     )
                     row = held[path.name] = found.row
                     if results is not None:
-                        _write(found, picture, study.plan, results.parent / f"{path.stem}.png")
+                        _write(found, picture, study.plan, results.parent / names[path])
                         _keep(results, plan, held)
                 rows.append(row)
                 bar.update(done + 1, path.name)
@@ -405,7 +438,5 @@ def _held(results: Path, plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _keep(results: Path, plan: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
-    from ..atomic import write_atomically
-
     text = json.dumps({"plan": plan, "pictures": rows}, indent=1, ensure_ascii=False)
     write_atomically(results, text.encode())

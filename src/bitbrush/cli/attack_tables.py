@@ -18,6 +18,8 @@ Row = Mapping[str, Any]
 
 def print_picture(row: Row, plan: Plan) -> None:
     """Top five before and after, what was used of the budget, and whether it succeeded."""
+    from ..lab.attack.summary import wanted_before
+
     table = make_table(["before", "", "", "after", "", ""])
     for before, after in zip(row["before"], row["after"], strict=True):
         table.add_row(*_guess(before), *_guess(after))
@@ -31,9 +33,10 @@ def print_picture(row: Row, plan: Plan) -> None:
     print(f"{'success' if ours['success'] else 'no success'}: {_wanted(plan)}")
     print(f"changed by {_used(ours)}; allowed: {_allowed(plan)}")
     for network, made in row["transfer"].items():
-        print(
-            f"{network}, which was not attacked: {'deceived' if made['ours'] else 'not deceived'}"
-        )
+        result = "deceived" if made["ours"] else "not deceived"
+        if wanted_before(row, network, plan.target):
+            result = "gives the wanted answer to the picture as it is"
+        print(f"{network}, which was not attacked: {result}")
     if row["controls"]:
         print()
         _print_controls([row])
@@ -57,7 +60,7 @@ def print_folder(rows: Sequence[Row], plan: Plan, as_json: bool) -> None:
             "attacks": {name: one.as_json() for name, one in made.items()},
             "transfer": {
                 network: {name: rate.as_json() for name, rate in rates.items()}
-                for network, rates in transferred(left).items()
+                for network, rates in transferred(left, plan.target).items()
             },
             "controls": {name: one.as_json() for name, one in controls(left).items()},
             "signs_of_masking": signs_of_masking(left),
@@ -69,7 +72,7 @@ def print_folder(rows: Sequence[Row], plan: Plan, as_json: bool) -> None:
     if len(left) < len(rows):
         print(f"{len(rows) - len(left)} more have the wanted answer as they are")
     _print_attacks(made)
-    rates = transferred(left)
+    rates = transferred(left, plan.target)
     if rates:
         _print_transfer(rates)
     if plan.controls:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import __version__
+from ..atomic import make_folder, write_atomically
 from ..errors import InputError
 from ..presets import Preset, load_preset, preset_names, shipped_file
 from .app import app, options
@@ -156,8 +157,15 @@ def _file(folder: Path, preset: Preset) -> Path:
 def _check_targets(targets: Sequence[Path], folder: Path | None, *sources: str | Path) -> None:
     from ..images import check_output
 
+    seen: set[Path] = set()
+    for target in targets:
+        if target.resolve() in seen:
+            raise InputError(
+                f"two pictures would be written to {target}; rename a --preset file or change -o"
+            )
+        seen.add(target.resolve())
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     for target in targets:
         check_output(target)
         check_sources(target, *sources)
@@ -180,8 +188,6 @@ def _list(found: Sequence[Preset], as_json: bool) -> None:
 
 
 def _save(name: str | None, path: Path) -> None:
-    from ..atomic import write_atomically
-
     if name is None:
         raise InputError("name the preset to --save")
     data = shipped_file(name)

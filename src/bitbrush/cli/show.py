@@ -32,6 +32,12 @@ def show(
     if as_json:
         print(json.dumps(metadata, indent=2, ensure_ascii=False))
         return
+    made_by = metadata.get("command", "paint")
+    if made_by != "paint":
+        raise InputError(
+            f"{painting} was made by bitbrush {made_by}, and only paintings have a command that "
+            "repeats them; see how it was made with --json"
+        )
     try:
         command, files = paint_command(metadata, painting.name), _files(metadata)
     except (KeyError, TypeError, AttributeError) as error:

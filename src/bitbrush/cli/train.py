@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..atomic import make_folder, write_atomically
 from ..choices import ENGINES
 from ..errors import InputError, unknown_name
 from .app import app, options
@@ -203,7 +204,7 @@ def _training(
 ) -> Training:
     from ..train.classifier import Training
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if packed:
         compile_kernels()
     return Training(
@@ -295,7 +296,6 @@ def _save(network: Network, folder: Path, metadata: dict[str, str]) -> Path:
     """Writes the weights as they are used and, of a one-bit network, the latent ones."""
     from safetensors.torch import save
 
-    from ..atomic import write_atomically
     from ..train.classifier import one_bit_weights
     from ..weights.bits import save_network
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor
 from bitbrush.classify import prepare
 from bitbrush.lab.attack.budget import eight_bit
 from bitbrush.lab.attack.objective import Classifier
+from bitbrush.lab.judge import Judge
+from bitbrush.networks.registry import network_spec
 from bitbrush.networks.resnet_bmxnet import ResNetBmxnet
 from bitbrush.networks.taps import Network, Tap
 
@@ -44,15 +46,29 @@ def one_bit() -> Classifier:
 class Colours(Network):
     """A float one: its logits are a random linear map of the colours of 16 patches."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 10, seed: int = 0) -> None:
         super().__init__("colours", {"logits": Tap(stride=0)})
-        random = torch.Generator().manual_seed(0)
-        self.weight = 3 * torch.randn(10, 48, generator=random)
+        random = torch.Generator().manual_seed(seed)
+        self.weight = 3 * torch.randn(classes, 48, generator=random)
 
     def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         yield "logits", torch.nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) @ self.weight.T
 
 
 @pytest.fixture(scope="session")
+def colours() -> Callable[[int, int], Network]:
+    """Makes one of so many classes from a seed."""
+    return lambda classes, seed: Colours(classes, seed).settle()
+
+
+@pytest.fixture(scope="session")
 def floating() -> Classifier:
     return Classifier(Colours().settle())
+
+
+@pytest.fixture(scope="session")
+def judge() -> Judge:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = network_spec("squeezenet").build()
+    return Judge(network.settle())

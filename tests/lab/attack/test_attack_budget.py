@@ -15,6 +15,7 @@ from bitbrush.images import read_image, write_image
 from bitbrush.lab.attack.budget import (
     L2,
     LEVELS,
+    NEAR,
     Content,
     ContentDistance,
     Linf,
@@ -24,7 +25,6 @@ from bitbrush.lab.attack.budget import (
     parse_epsilon,
 )
 from bitbrush.lab.judge import Case, Judge
-from bitbrush.networks.registry import network_spec
 
 
 def levels(picture: Tensor) -> Tensor:
@@ -103,8 +103,8 @@ def test_a_budget_below_one_level_allows_nothing_and_is_refused(norm: str) -> No
 
 
 def test_an_unknown_norm_is_refused() -> None:
-    with pytest.raises(InputError, match="did you mean 'l2'"):
-        make_budget("l3", 1, pair(0, 0)[0])
+    with pytest.raises(InputError, match="did you mean 'linf'"):
+        make_budget("lin", 1, pair(0, 0)[0])
 
 
 def test_directions_have_the_lengths_of_their_norms() -> None:
@@ -114,14 +114,10 @@ def test_directions_have_the_lengths_of_their_norms() -> None:
     nothing = torch.zeros_like(clean)
     for budget in (Linf(clean, 0.1), L2(clean, 0.1)):
         assert not budget.direction(nothing).any()
-
-
-@pytest.fixture(scope="module")
-def judge() -> Judge:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = network_spec("squeezenet").build()
-    return Judge(network.settle())
+        direction = budget.direction(gradient)
+        assert budget.used(budget.border(direction) * direction + clean) == pytest.approx(
+            0.1, abs=1 / LEVELS
+        )
 
 
 @pytest.mark.parametrize("epsilon", [0.0005, 0.002, 0.008])
@@ -133,6 +129,24 @@ def test_content_distance_is_kept(judge: Judge, clean: Tensor, epsilon: float) -
     _, saved = budget.project(outside)
     levels(saved)
     assert 0.5 * epsilon < budget.used(saved) <= epsilon
+
+
+@pytest.mark.parametrize("epsilon", [0.0003, 0.002, 0.01])
+def test_random_changes_are_taken_to_the_border_of_a_content_distance(
+    judge: Judge, clean: Tensor, epsilon: float
+) -> None:
+    budget = Content(clean, epsilon, judge)
+    direction = budget.direction(
+        torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    )
+    there = eight_bit(clean + budget.border(direction) * direction)
+    assert budget.used(there) == pytest.approx(epsilon, rel=NEAR)
+
+
+def test_a_content_distance_that_nothing_has_ends_the_search(judge: Judge, clean: Tensor) -> None:
+    budget = Content(clean, 1e6, judge)
+    assert budget.border(torch.ones_like(clean)) == 1
+    assert budget.border(torch.zeros_like(clean)) == budget.reach
 
 
 def test_content_distance_is_the_judges(judge: Judge, clean: Tensor) -> None:

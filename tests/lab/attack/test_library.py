@@ -15,6 +15,7 @@ from bitbrush.lab.attack.budget import LEVELS, make_budget
 from bitbrush.lab.attack.library import LIBRARY_ATTACKS, library_attack
 from bitbrush.lab.attack.loop import AttackSettings
 from bitbrush.lab.attack.objective import Aim, Classifier
+from bitbrush.lab.judge import Judge
 
 SETTINGS = AttackSettings(steps=10)
 needs_library = pytest.mark.skipif(
@@ -40,6 +41,39 @@ def test_pictures_are_within_the_budget_and_nearer_to_the_aim(
         assert found.shape == clean.shape and budget.used(found) <= epsilon + 1e-9
         assert torch.equal((found * LEVELS).round() / LEVELS, found)
         assert float(aim.margin(floating.logits(found))) > float(aim.margin(logits))
+
+
+@needs_library
+@pytest.mark.parametrize("name", LIBRARY_ATTACKS)
+def test_a_content_distance_is_used_like_a_norm(
+    name: str, floating: Classifier, clean: Tensor, judge: Judge
+) -> None:
+    logits = floating.logits(clean)[0]
+    aim = Aim(int(logits.argmax()), int(logits.argmin()))
+    used = []
+    for epsilon in (0.0003, 0.005):
+        budget = make_budget("content", epsilon, clean, judge)
+        found = library_attack(name, floating, clean, aim, budget, SETTINGS, 10)
+        used.append(budget.used(found) / epsilon)
+    assert all(0.6 < share <= 1 for share in used), used
+
+
+@needs_library
+@pytest.mark.parametrize("name", LIBRARY_ATTACKS)
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_network_stays_on_its_device(
+    name: str, upright: bool, floating: Classifier, clean: Tensor
+) -> None:
+    class Here(Classifier):
+        def _apply(self, *arguments: object, **options: object) -> Here:
+            raise AssertionError("the library moved the network")
+
+    if upright:
+        clean = clean.mT.contiguous()
+    here = Here(floating.network)
+    aim = Aim(int(here.logits(clean)[0].argmax()))
+    budget = make_budget("linf", 4 / 255, clean)
+    assert library_attack(name, here, clean, aim, budget, SETTINGS, 5).device == clean.device
 
 
 @needs_library

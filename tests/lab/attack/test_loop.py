@@ -12,6 +12,7 @@ from bitbrush.errors import InputError
 from bitbrush.lab.attack.budget import LEVELS, make_budget
 from bitbrush.lab.attack.loop import AttackSettings, attack, random_noise
 from bitbrush.lab.attack.objective import Aim, Classifier
+from bitbrush.lab.judge import Judge
 
 SETTINGS = AttackSettings(steps=12, restarts=3, confidence=0.0)
 
@@ -60,6 +61,36 @@ def test_the_same_seed_gives_the_same_picture(one_bit: Classifier, clean: Tensor
     assert made[0].margin == made[1].margin
     later = [random_noise(one_bit, clean, aim, budget, 2, seed) for seed in (5, 5, 6)]
     assert torch.equal(later[0], later[1]) and not torch.equal(later[0], later[2])
+
+
+@pytest.mark.parametrize("epsilon", [0.0003, 0.005])
+def test_noise_uses_a_content_distance_up(
+    floating: Classifier, clean: Tensor, judge: Judge, epsilon: float
+) -> None:
+    logits = floating.logits(clean)[0]
+    aim = Aim(int(logits.argmax()), int(logits.argmin()))
+    budget = make_budget("content", epsilon, clean, judge)
+    made = random_noise(floating, clean, aim, budget, 1, 0)
+    assert 0.7 * epsilon < budget.used(made) <= epsilon
+
+
+def test_later_tries_begin_anywhere_within_a_content_distance(
+    floating: Classifier, clean: Tensor, judge: Judge
+) -> None:
+    shown = []
+
+    class Recording(Classifier):
+        def forward(self, pictures: Tensor) -> Tensor:
+            shown.append(pictures.detach())
+            return super().forward(pictures)
+
+    logits = floating.logits(clean)[0]
+    aim = Aim(int(logits.argmax()), int(logits.argmin()))
+    budget = make_budget("content", 0.005, clean, judge)
+    settings = AttackSettings(steps=1, restarts=4, confidence=0.0)
+    attack(Recording(floating.network), clean, aim, budget, settings)
+    used = [budget.used(picture) for picture in shown[2::2]]
+    assert len(used) == 3 and max(used) > 0.4 * 0.005
 
 
 def test_a_picture_that_is_answered_as_wanted_needs_no_step(

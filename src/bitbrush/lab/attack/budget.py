@@ -23,6 +23,12 @@ LEVELS = 255
 HALVINGS = 24
 """Of the interval in which the largest change is looked for."""
 
+GUESSES = 8
+"""At most, of the length at which a change uses the content distance up."""
+
+NEAR = 0.1
+"""Share of epsilon by which such a length may miss it."""
+
 CLOSER = 0.97
 """How much nearer than estimated a picture is drawn to the clean one, so that few tries do."""
 
@@ -32,7 +38,7 @@ class Budget(Protocol):
 
     Attributes:
         epsilon: its radius, in its own unit.
-        reach: the length of a step that leads from the middle about to the border.
+        reach: the length that our steps are shares of: epsilon, where that is a length.
     """
 
     epsilon: float
@@ -52,6 +58,13 @@ class Budget(Protocol):
 
     def direction(self, gradient: Tensor) -> Tensor:
         """A gradient at the length of one unit of `reach`; 0 where it is 0."""
+
+    def border(self, direction: Tensor) -> float:
+        """How far the border is from the middle, in lengths of this direction.
+
+        Args:
+            direction: as `direction` gives it; `reach` where it is 0 everywhere.
+        """
 
 
 def parse_epsilon(text: str) -> float:
@@ -74,8 +87,9 @@ def make_budget(norm: str, epsilon: float, clean: Tensor, judge: Judge | None = 
     """The budget of that name about a picture.
 
     Args:
-        epsilon: for linf in [0, 1] of full brightness; for l2 the root of the sum of squares over
-            the whole picture, in the same unit; for content the judged distance.
+        epsilon: for linf a share of full brightness, more than 1 allowing everything; for l2 the
+            root of the sum of squares over the whole picture, in the same unit; for content the
+            judged distance.
         clean: 8-bit, [1, 3, H, W] in [0, 1].
         judge: who tells the content distance; needed for "content".
     Raises:
@@ -127,6 +141,9 @@ class Linf:
     def direction(self, gradient: Tensor) -> Tensor:
         return gradient.sign()
 
+    def border(self, direction: Tensor) -> float:
+        return self.epsilon
+
 
 class L2:
     """The change as one long vector is no longer than epsilon."""
@@ -166,6 +183,9 @@ class L2:
         unit: Tensor = gradient / gradient.norm().clamp(min=1e-30)
         return unit
 
+    def border(self, direction: Tensor) -> float:
+        return self.epsilon
+
 
 class Content:
     """The judge's content distance is at most epsilon.
@@ -196,6 +216,18 @@ class Content:
 
     def direction(self, gradient: Tensor) -> Tensor:
         return gradient / gradient.square().mean().sqrt().clamp(min=1e-30)
+
+    def border(self, direction: Tensor) -> float:
+        length = self.reach
+        for _ in range(GUESSES if direction.any() else 0):
+            distance = self.distance(eight_bit(self.clean + length * direction))
+            if abs(distance - self.epsilon) <= NEAR * self.epsilon:
+                break
+            # As in `project`; at most twice, since what rounding leaves of a small change tells
+            # nothing, and at most to full brightness, beyond which nothing changes.
+            longer = math.sqrt(self.epsilon / max(distance, NOTHING))
+            length = min(length * min(longer, 2.0), 1.0)
+        return length
 
 
 class ContentDistance:

@@ -7,7 +7,7 @@ are brought within the budget and to 8 bits like ours, and judged as they would 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -28,9 +28,6 @@ HOW_TO_INSTALL = "pip install 'bitbrush[attack]'"
 SQUARES = 0.05
 """Share of the picture that the first squares change: the paper's for ImageNet and linf
 (Andriushchenko et al. 2020)."""
-
-CONTENT_EPSILON = 8 / 255
-"""For a content budget, which the library does not know, its attacks are by linf with this."""
 
 
 def library_is_there() -> bool:
@@ -65,39 +62,51 @@ def library_attack(
     # Its squares in L2 are laid out for pictures that are at least as wide as high.
     turn = name == "square" and clean.shape[-2] > clean.shape[-1]
     given = clean.mT.contiguous() if turn else clean
-    estimator = _estimator(_Turned(classifier) if turn else classifier, given, classes)
+    estimator = _estimator(_Asked(classifier, clean.device, turn), given, classes)
     label = aim.clean if aim.target is None else aim.target
     wanted = np.eye(classes, dtype=np.float32)[[label]]
     with _seeded(settings.seed), image_estimator(settings.image_estimator()):
-        made = _make(name, estimator, given, aim, budget, settings, queries)
+        norm = 2 if isinstance(budget, L2) else np.inf
+        eps = _radius(budget, classifier, aim)
+        made = _make(name, estimator, given, aim, norm, eps, settings, queries)
         found = torch.from_numpy(made.generate(given.cpu().numpy().copy(), wanted)).to(clean)
     _, picture = budget.project(found.mT.contiguous() if turn else found)
     return picture
 
 
-class _Turned(torch.nn.Module):
-    """A classifier of pictures whose rows are its columns."""
+class _Asked(torch.nn.Module):
+    """A classifier that the library can ask but not move.
 
-    def __init__(self, classifier: Classifier) -> None:
+    The library takes its module to the current GPU, or to the CPU where there is no CUDA. Held as
+    a function, the network that all attacks share stays on its device.
+
+    Args:
+        device: the classifier's.
+        turn: whether the library's pictures have rows for columns.
+    """
+
+    def __init__(self, classifier: Classifier, device: torch.device, turn: bool) -> None:
         super().__init__()
-        self.classifier = classifier
+        self.ask: Callable[[Tensor], Tensor] = lambda pictures: classifier(pictures)
+        self.device, self.turn = device, turn
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """pictures: [N, 3, W, H]; returns [N, classes]."""
-        logits: Tensor = self.classifier(pictures.mT.contiguous())
-        return logits
+        """pictures: [N, 3, H, W] on any device; returns [N, classes] there."""
+        given = pictures.to(self.device)
+        return self.ask(given.mT.contiguous() if self.turn else given).to(pictures.device)
 
 
 def _estimator(classifier: torch.nn.Module, clean: Tensor, classes: int) -> Any:
     from art.estimators.classification import PyTorchClassifier
 
     return PyTorchClassifier(
-        model=classifier.eval(),
+        model=classifier,
         loss=torch.nn.CrossEntropyLoss(),
         input_shape=tuple(clean.shape[1:]),
         nb_classes=classes,
         clip_values=(0.0, 1.0),
-        device_type="cpu" if clean.device.type == "cpu" else "gpu",
+        # Of its own arrays: the network computes where it is.
+        device_type="cpu",
     )
 
 
@@ -106,14 +115,13 @@ def _make(
     estimator: Any,
     clean: Tensor,
     aim: Aim,
-    budget: Budget,
+    norm: Any,
+    eps: float,
     settings: AttackSettings,
     queries: int,
 ) -> Any:
     from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent, SquareAttack
 
-    norm: Any = 2 if isinstance(budget, L2) else np.inf
-    eps = CONTENT_EPSILON if isinstance(budget, Content) else budget.epsilon
     targeted = aim.target is not None
     if name == "fgsm":
         return FastGradientMethod(estimator, norm, eps, targeted=targeted, batch_size=1)
@@ -144,6 +152,20 @@ def _make(
         batch_size=1,
         verbose=False,
     )
+
+
+def _radius(budget: Budget, classifier: Classifier, aim: Aim) -> float:
+    """Of the ball that the library is to stay in.
+
+    It does not know content budgets. For those it is the ball in linf whose corner, where one step
+    along the signs of the gradient leads, is on the border. By the margin, whose gradient does not
+    vanish.
+    """
+    if not isinstance(budget, Content):
+        return budget.epsilon
+    leaf = budget.clean.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(aim.loss(classifier(leaf), "margin"), leaf)
+    return budget.border(gradient.sign())
 
 
 def _hits(logits: Any, wanted: Any) -> Any:

@@ -192,7 +192,7 @@ class _Tries:
         noise = noise_direction(self.budget, self.clean, self.seen, self.random)
         share = float(torch.rand((), generator=self.random))
         begin = self.clean if self.style is None else self.style.start().to(self.clean)
-        return begin + share * self.budget.reach * noise
+        return begin + share * self.budget.border(noise) * noise
 
     def _answer(self, picture: Tensor, gradient: bool) -> tuple[float, bool, Tensor | None]:
         """Margin, whether it is large enough, and the gradient of the loss to the picture."""
@@ -248,7 +248,7 @@ def _unit(gradient: Tensor) -> Tensor:
 
 
 def noise_direction(budget: Budget, clean: Tensor, seen: Tensor, random: torch.Generator) -> Tensor:
-    """A random change as large as the budget, of those pixels that the network sees."""
+    """A random direction [1, 3, H, W] of those pixels that the network sees."""
     drawn = torch.randn(clean.shape, generator=random).to(clean)
     return budget.direction(drawn * seen)
 
@@ -267,7 +267,7 @@ def random_noise(
     best, found = -math.inf, clean
     for _ in range(tries):
         noise = noise_direction(budget, clean, seen, random)
-        _, picture = budget.project(clean + budget.reach * noise)
+        _, picture = budget.project(clean + budget.border(noise) * noise)
         margin = float(aim.margin(classifier(picture)))
         if margin > best:
             best, found = margin, picture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,18 +17,20 @@ from torch import Tensor
 from ...classify import imagenet_classes, top_classes
 from ...errors import InputError
 from ...images import Picture, resize
-from ...networks.registry import NETWORKS, network_spec
+from ...images.files import read_bytes
+from ...networks.registry import network_spec
 from ...quantizers import ESTIMATORS
 from ...style.defaults import DEFAULTS
 from ...style.scales import fitted
 from ...style.settings import PaintSettings
-from ...weights.loading import find_default, load_network, resolve_weights
+from ...weights.loading import load_network, resolve_weights
 from ..judge import SQUEEZENET, Judge
 from .budget import Budget, ContentDistance, eight_bit, l2_distance, make_budget
 from .library import LIBRARY_ATTACKS, library_attack
 from .loop import AttackSettings, attack, random_noise
 from .objective import LOSSES, Aim, Classifier
 from .painted import Painted
+from .victims import require_imagenet
 
 OURS = "ours"
 PLAIN = "painting alone"
@@ -82,13 +85,23 @@ class Plan:
     transfer: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Of plain values, with the hashes of the weights that "default" means."""
+        """Of plain values, with the hashes of the weights that "default" means, and of the files
+        that a style is painted from.
+
+        Raises:
+            InputError: weights or a style's file that cannot be read.
+        """
         held = dataclasses.asdict(self)
         names = (self.network, *self.transfer, *filter(None, [self.judge]))
         held["sha256"] = {
             name: resolve_weights(name, self.weights if name == self.network else "default").sha256
             for name in names
         }
+        if self.style is not None:
+            held["painting_sha256"] = {
+                "style": _style_hash(self.style),
+                "painter": resolve_weights(self.painter).sha256,
+            }
         return held
 
 
@@ -106,26 +119,18 @@ class Found:
     picture: Tensor
 
 
-def networks_with_logits() -> list[str]:
-    """Those whose ImageNet weights are on this machine."""
-    from ...classify import require_classifier
-
-    found = []
-    for name in NETWORKS:
-        try:
-            require_classifier(name)
-        except InputError:
-            continue
-        if find_default(name) is not None:
-            found.append(name)
-    return found
+def _style_hash(style: str) -> str | None:
+    """SHA-256 of a style's file; None of a built-in one, which is drawn."""
+    path = Path(style)
+    return hashlib.sha256(read_bytes(path)).hexdigest() if path.is_file() else None
 
 
 class Study:
     """The networks of a plan, loaded, for one picture after another.
 
     Raises:
-        InputError: what the plan names is not there or no good.
+        InputError: what the plan names is not there or no good, or a network knows other classes
+            than ImageNet's.
     """
 
     def __init__(self, plan: Plan, device: str = "cpu") -> None:
@@ -141,14 +146,15 @@ class Study:
         self.one_bit = one_bit
         self.device = device
         self.settings = dataclasses.replace(plan.settings, estimator=estimator)
-        # Its gradient unrounded, lest rounding be taken for masking.
-        network = load_network(plan.network, plan.weights, device=device, precision="float32")
-        self.classifier = Classifier(network)
+        self.classifier = self._load(plan.network, plan.weights)
         self.judge = None if plan.judge is None else Judge.load(plan.judge, device)
-        self.others = {
-            name: Classifier(load_network(name, device=device, precision="float32"))
-            for name in plan.transfer
-        }
+        self.others = {name: self._load(name) for name in plan.transfer}
+
+    def _load(self, name: str, weights: str = "default") -> Classifier:
+        # Its gradient unrounded, lest rounding be taken for masking.
+        network = load_network(name, weights, device=self.device, precision="float32")
+        require_imagenet(name, weights)
+        return Classifier(network)
 
     def steps(self) -> int:
         """Passes through the network for one picture, at most, for a progress bar."""
@@ -182,6 +188,7 @@ class Study:
         watch = _Watch(self._costs(), tell)
         pictures, attacks = self._attacks(clean, aim, budget, watch)
         distance = None if self.judge is None else ContentDistance(self.judge, clean)
+        theirs = {name: int(each.logits(clean)[0].argmax()) for name, each in self.others.items()}
         for name, made in pictures.items():
             attacks[name] |= self._judged(made, clean, aim, distance)
         row = {
@@ -193,7 +200,8 @@ class Study:
             "before": self._top(clean),
             "after": self._top(pictures[OURS]),
             "attacks": attacks,
-            "transfer": self._transferred(clean, pictures),
+            "transfer_before": {n: imagenet_classes()[one][0] for n, one in theirs.items()},
+            "transfer": self._transferred(theirs, pictures),
             "controls": self._controls(clean, aim, watch) if self.plan.controls else {},
         }
         return Found(row, clean.cpu(), pictures[OURS].cpu())
@@ -266,12 +274,16 @@ class Study:
         return [dataclasses.asdict(g) for g in top_classes(self.classifier.network, picture)]
 
     def _transferred(
-        self, clean: Tensor, pictures: Mapping[str, Tensor]
+        self, clean: Mapping[str, int], pictures: Mapping[str, Tensor]
     ) -> dict[str, dict[str, bool]]:
-        """For each other network and attack, whether the aim is reached there too."""
+        """For each other network and attack, whether the aim is reached there too.
+
+        Args:
+            clean: each other network's answer to the clean picture.
+        """
         found = {}
         for name, other in self.others.items():
-            aim = Aim(int(other.logits(clean)[0].argmax()), self.plan.target)
+            aim = Aim(clean[name], self.plan.target)
             found[name] = {
                 made: aim.reached(other.logits(picture)) for made, picture in pictures.items()
             }

@@ -75,10 +75,19 @@ class AttackSummary:
 
 def attackable(rows: Sequence[Row], target: int | None) -> list[Row]:
     """Rows of pictures that were not answered as wanted from the beginning."""
-    if target is None:
-        return list(rows)
-    wanted = imagenet_classes()[target][0]
-    return [row for row in rows if row["before"][0]["wordnet_id"] != wanted]
+    return [row for row in rows if not _wanted(row["before"][0]["wordnet_id"], target)]
+
+
+def wanted_before(row: Row, network: str, target: int | None) -> bool:
+    """Whether another network gave the wanted answer to the clean picture.
+
+    Not known of rows of older releases, which do not hold its answer: False.
+    """
+    return _wanted(row.get("transfer_before", {}).get(network), target)
+
+
+def _wanted(wordnet_id: str | None, target: int | None) -> bool:
+    return target is not None and wordnet_id == imagenet_classes()[target][0]
 
 
 def named_rightly(row: Row) -> bool:
@@ -107,15 +116,16 @@ def summarise(rows: Sequence[Row]) -> dict[str, AttackSummary]:
     return found
 
 
-def transferred(rows: Sequence[Row]) -> dict[str, dict[str, Rate]]:
-    """For each other network and attack how often the aim was reached there too."""
-    return {
-        network: {
-            name: Rate.of([row["transfer"][network][name] for row in rows])
-            for name in rows[0]["attacks"]
-        }
-        for network in rows[0]["transfer"]
-    }
+def transferred(rows: Sequence[Row], target: int | None) -> dict[str, dict[str, Rate]]:
+    """For each other network and attack how often the aim was reached there too.
+
+    Of the pictures that the other network did not answer as wanted from the beginning.
+    """
+    found = {}
+    for network in rows[0]["transfer"]:
+        told = [row["transfer"][network] for row in rows if not wanted_before(row, network, target)]
+        found[network] = {name: Rate.of([one[name] for one in told]) for name in rows[0]["attacks"]}
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""Networks that an attack can be about: those whose answers are ImageNet's classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...classify import imagenet_classes, require_classifier
+from ...errors import InputError
+from ...networks.registry import NETWORKS
+from ...weights.bits import read_metadata
+from ...weights.loading import find_default, resolve_path
+
+
+def require_imagenet(name: str, weights: Path | str | None = "default") -> None:
+    """Makes sure that a network's answers are ImageNet's classes, without loading it.
+
+    Args:
+        name: of the network.
+        weights: as for `load_network`.
+    Raises:
+        InputError: an unknown network, one without a classifier, weights that are not there, or
+            those of other classes, as far as their number tells.
+    """
+    require_classifier(name)
+    path = resolve_path(name, weights).path
+    # By what a file says of itself, since a packed network no longer shows its head.
+    told = "" if path is None else read_metadata(path).get("classes", "")
+    if told.isdecimal() and int(told) != len(imagenet_classes()):
+        raise InputError(
+            f"{name} in {path} knows {told} classes, not ImageNet's 1,000; "
+            "choose other weights or another network"
+        )
+
+
+def imagenet_networks() -> list[str]:
+    """Those whose weights on this machine are of ImageNet's classes."""
+    found = []
+    for name in NETWORKS:
+        if find_default(name) is None:
+            continue
+        try:
+            require_imagenet(name)
+        except InputError:
+            continue
+        found.append(name)
+    return found
