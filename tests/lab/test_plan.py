@@ -50,13 +50,21 @@ def test_the_command_paints_the_same_picture(
     assert (tmp_path / "again.png").read_bytes() == first
 
 
-def test_every_content_meets_every_style(pictures: Path) -> None:
+def test_every_content_meets_every_style(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = sources_of(pictures / "content", str(pictures / "style"))
     assert [each.name for each in found] == [
         f"content{c}+style{s}" for c in range(2) for s in range(2)
     ]
     (one,) = sources_of(pictures / "content" / "content1.png", "waves")
     assert (one.name, one.style) == ("content1+waves", "waves")
+    # A folder that is called like a built-in style is a folder of styles.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "waves").mkdir()
+    (tmp_path / "waves" / "own.png").touch()
+    (one,) = sources_of(pictures / "content" / "content1.png", "waves")
+    assert Path(one.style) == Path("waves/own.png")
 
 
 def test_bad_sources(tmp_path: Path) -> None:

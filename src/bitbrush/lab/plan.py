@@ -136,7 +136,7 @@ def sources_of(content: Path, style: str) -> list[Sources]:
     """
     contents = pictures_in(content)
     styles: Sequence[str]
-    if is_name_of_style(style):
+    if not Path(style).is_dir() and is_name_of_style(style):
         styles = [style]
     else:
         styles = [str(path) for path in pictures_in(Path(style))]

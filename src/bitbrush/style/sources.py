@@ -63,16 +63,16 @@ def as_style(source: Source, size: int) -> Picture:
 
 
 def is_name_of_style(text: str) -> bool:
-    """Whether a text is a built-in style's name, and not a file or folder.
+    """Whether a text is a built-in style's name, and not a file's.
 
     Raises:
         InputError: it is neither, and looks like a name that was misspelt.
     """
-    if Path(text).exists():
+    if Path(text).is_file():
         return False
     if text in style_names():
         return True
-    if Path(text).suffix or os.sep in text:
+    if Path(text).exists() or Path(text).suffix or os.sep in text:
         return False
     raise unknown_name("style (no such file or built-in style)", text, style_names())
 
