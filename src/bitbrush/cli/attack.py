@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .. import __version__
-from ..atomic import make_folder, write_atomically
 from ..errors import InputError
 from .app import app, options
+from .attack_files import (
+    RESULTS,
+    check_output,
+    check_pictures,
+    held_rows,
+    keep,
+    read,
+    write,
+    written_names,
+)
 from .attack_tables import print_folder, print_picture
 from .engine_notes import prepare_engine
 from .networks import AsJson
 from .progress import progress
 
 if TYPE_CHECKING:
-    from ..images import Picture
-    from ..lab.attack.study import Found, Plan, Study
-
-LOSSLESS = (".png", ".tif", ".tiff")
-"""Endings of files that keep every level of a pixel: others would undo an attack."""
-
-RESULTS = "results.json"
+    from ..lab.attack.study import Study
 
 
 @app.command()
@@ -163,6 +165,7 @@ def attack(
     from ..lab.attack.loop import AttackSettings
     from ..lab.attack.objective import find_class
     from ..lab.attack.study import Plan, Study
+    from ..lab.plan import pictures_in
 
     folder = image.is_dir()
     require_classifier(network)
@@ -195,10 +198,10 @@ def attack(
         controls=controls,
         transfer=_transfer(transfer, network, folder),
     )
-    pictures = _pictures(image) if folder else [image]
-    _check_output(output, pictures, folder)
+    pictures = pictures_in(image)
+    check_output(output, pictures, folder)
     if folder:
-        _check_pictures(pictures)
+        check_pictures(pictures)
     study = Study(plan, device)
     for loaded in (study.classifier, *study.others.values()):
         prepare_engine(loaded.network)
@@ -282,59 +285,13 @@ def _transfer(names: Sequence[str] | None, network: str, folder: bool) -> tuple[
     return tuple(dict.fromkeys(names))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    from ..lab.evaluate import ENDINGS
-
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
-    if not found:
-        raise InputError(f"there is no picture in {folder} ({', '.join(ENDINGS)})")
-    return found
-
-
-def _check_pictures(pictures: Sequence[Path]) -> None:
-    """Reads all of them, so that a bad one is told before hours go into those before it."""
-    with progress("reading the pictures", len(pictures)) as bar:
-        for done, path in enumerate(pictures, 1):
-            _read(path)
-            bar.update(done, path.name)
-
-
-def _written_names(pictures: Sequence[Path]) -> dict[Path, str]:
-    """The file of each attacked picture, named by the whole of its name where two would be one."""
-    # By the names in small letters, between which some systems see no difference.
-    alike = len({path.stem.casefold() for path in pictures}) < len(pictures)
-    return {path: f"{path.name if alike else path.stem}.png" for path in pictures}
-
-
-def _check_output(output: Path | None, pictures: Sequence[Path], folder: bool) -> None:
-    """Makes sure that results can be written, and replace nothing that they are made from."""
-    from ..images import check_output
-
-    if output is None:
-        return
-    if folder:
-        if output.exists() and not output.is_dir():
-            raise InputError(f"{output} is a file; results of a folder need a folder")
-        if output.exists() and output.samefile(pictures[0].parent):
-            raise InputError(f"{output} holds the pictures themselves; choose another folder")
-        make_folder(output)
-        return
-    check_output(output)
-    if output.suffix.lower() not in LOSSLESS:
-        raise InputError(
-            f"{output.suffix} files change pixels, which would undo the attack; write a .png"
-        )
-    if output.exists() and output.samefile(pictures[0]):
-        raise InputError(f"{output} would replace {pictures[0]}, which it is made from")
-
-
 def _one(study: Study, path: Path, output: Path | None, as_json: bool) -> None:
-    picture = _read(path)
+    picture = read(path)
     with progress("attacking", study.steps()) as bar:
         found = study.look(picture, lambda share, note: bar.update(share * study.steps(), note))
         bar.update(study.steps())
     if output is not None:
-        _write(found, picture, study.plan, output)
+        write(found, picture, study.plan, output)
     if as_json:
         print(json.dumps({"plan": study.plan.as_json(), **found.row}, ensure_ascii=False))
         return
@@ -346,13 +303,13 @@ def _one(study: Study, path: Path, output: Path | None, as_json: bool) -> None:
 def _folder(study: Study, pictures: Sequence[Path], output: Path | None, as_json: bool) -> None:
     plan = study.plan.as_json()
     results = None if output is None else output / RESULTS
-    held = {} if results is None else _held(results, plan)
-    names = _written_names(pictures)
+    held = {} if results is None else held_rows(results, plan)
+    names = written_names(pictures)
     rows: list[Mapping[str, Any]] = []
     with progress("attacking", len(pictures)) as bar:
         try:
             for done, path in enumerate(pictures):
-                picture = _read(path)
+                picture = read(path)
                 row = held.get(path.name)
                 if row is None or row["sha256"] != picture.sha256:
                     # Bound now: the bar is told of this picture.
@@ -364,8 +321,8 @@ def _folder(study: Study, pictures: Sequence[Path], output: Path | None, as_json
                     )
                     row = held[path.name] = found.row
                     if results is not None:
-                        _write(found, picture, study.plan, results.parent / names[path])
-                        _keep(results, plan, held)
+                        write(found, picture, study.plan, results.parent / names[path])
+                        keep(results, plan, held)
                 rows.append(row)
                 bar.update(done + 1, path.name)
         except KeyboardInterrupt as stop:
@@ -373,70 +330,3 @@ def _folder(study: Study, pictures: Sequence[Path], output: Path | None, as_json
                 raise
             raise type(stop)(f"the same command goes on from {results}") from None
     print_folder(rows, study.plan, as_json)
-
-
-def _read(path: Path) -> Picture:
-    from ..images import check_paintable, read_image
-
-    picture = read_image(path)
-    check_paintable(picture)
-    return picture
-
-
-def _write(found: Found, picture: Picture, plan: Plan, path: Path) -> None:
-    """Writes the attacked picture, with what made it."""
-    from ..images import resize, write_image
-
-    height, width = found.picture.shape[-2:]
-    row = found.row
-    metadata = {
-        "bitbrush": __version__,
-        "command": "attack",
-        "content": {"name": picture.name, "sha256": picture.sha256},
-        "settings": _without_paths(plan.as_json()),
-        "before": row["before"][0],
-        "after": row["after"][0],
-        # Without the time it took, so that the same picture gives the same bytes.
-        "attack": {k: v for k, v in row["attacks"]["ours"].items() if k != "seconds"},
-        "width": width,
-        "height": height,
-    }
-    alpha = None if picture.alpha is None else resize(picture.alpha, height, width)
-    write_image(found.picture, path, metadata, alpha)
-
-
-def _without_paths(plan: dict[str, Any]) -> dict[str, Any]:
-    """Paths stay on the machine they belong to."""
-    return {
-        key: Path(value).name if key in ("style", "weights") and value else value
-        for key, value in plan.items()
-    }
-
-
-def _held(results: Path, plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Rows by file name, of a run of the same plan that was interrupted or of fewer pictures.
-
-    Raises:
-        InputError: the file is of another plan, or no such file.
-    """
-    if not results.exists():
-        return {}
-    try:
-        held = json.loads(results.read_text(encoding="utf-8"))
-        theirs, rows = held["plan"], held["pictures"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{results} is no results file of bitbrush attack; delete it") from error
-    # As it looks after having been written.
-    ours = json.loads(json.dumps(plan))
-    different = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
-    if different:
-        raise InputError(
-            f"{results} was made with other settings ({', '.join(different[:4])}); "
-            "choose another folder"
-        )
-    return dict(rows)
-
-
-def _keep(results: Path, plan: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
-    text = json.dumps({"plan": plan, "pictures": rows}, indent=1, ensure_ascii=False)
-    write_atomically(results, text.encode())
