@@ -331,3 +331,8 @@ def test_a_trained_one_bit_network_is_deceived(tmp_path: Path) -> None:
     assert found["before"][0]["name"] == "goldfish" and found["after"][0]["name"] == "tench"
     assert found["attacks"]["ours"]["content"] > 0 and set(found["transfer"]) == {"squeezenet"}
     assert "n01440764" in run("classify", out, "--top", "1").stdout
+
+
+def test_a_painting_takes_a_step(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["attack", "a.png", "--style", "waves", "--paint-steps", "0"])
+    assert result.exit_code == 2 and "--paint-steps" in result.output

@@ -95,7 +95,7 @@ def attack(
     ] = None,
     paint_steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Steps of the painting; 200.", show_default=False),
+        typer.Option(min=1, metavar="N", help="Steps of the painting; 200.", show_default=False),
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps of each try.")] = 40,
     restarts: Annotated[
@@ -111,7 +111,7 @@ def attack(
         ),
     ] = None,
     confidence: Annotated[
-        float, typer.Option(help="Probability of the answer at which an attack is content.")
+        float, typer.Option(help="Probability of the wanted answer at which a try ends.")
     ] = 0.9,
     size: Annotated[
         int, typer.Option(min=32, help="Long edge in pixels that larger pictures are reduced to.")
