@@ -237,7 +237,7 @@ def test_cmyk_without_a_profile_is_said(tmp_path: Path) -> None:
     assert len(read.notes) == 1 and "CMYK" in read.notes[0]
 
 
-def linear_rgb_profile() -> bytes:
+def linear_rgb_profile(called: str = "linear test") -> bytes:
     """sRGB's colours with a linear tone curve: the curves in sRGB's profile replaced."""
     profile = bytearray(srgb_profile())
     count = struct.unpack(">I", profile[128:132])[0]
@@ -250,13 +250,14 @@ def linear_rgb_profile() -> bytes:
                 + bytes(size - 16)
             )
         if name == b"desc":
-            profile[at + 28 : at + size] = "linear test".encode("utf-16-be").ljust(size - 28, b"\0")
+            profile[at + 28 : at + size] = called.encode("utf-16-be").ljust(size - 28, b"\0")
     return bytes(profile)
 
 
-def test_a_profile_is_applied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["linear test", "linear sRGB"])
+def test_a_profile_is_applied(tmp_path: Path, name: str) -> None:
     image = Image.new("RGB", (2, 2), (55, 55, 55))
-    path = saved(tmp_path, image, "a.png", icc_profile=linear_rgb_profile())
+    path = saved(tmp_path, image, "a.png", icc_profile=linear_rgb_profile(name))
     # 55 / 255 = 0.2157 of linear light is 0.502 in sRGB.
     assert read_image(path).rgb.mean().item() == pytest.approx(0.502, abs=0.004)
     path = saved(tmp_path, image, "b.png", icc_profile=srgb_profile())
@@ -284,8 +285,12 @@ def test_a_grey_profile_is_applied_and_16_bits_stay_smooth(tmp_path: Path) -> No
     # 20,000 / 65,535 = 0.3052 of linear light is 0.5893 in sRGB.
     assert rgb[0, 1, 0, 0].item() == pytest.approx(0.5893, abs=0.003)
     assert rgb[0, 1, 0].diff().min() >= 0 and rgb[0, 1].unique().numel() > 400
-    path = saved(tmp_path, Image.new("L", (2, 2), 78), "b.png", icc_profile=linear_grey_profile())
-    assert read_image(path).rgb.mean().item() == pytest.approx(0.5902, abs=0.003)
+    grey = Image.new("L", (2, 2), 78)
+    opaque = Image.merge("LA", [grey, Image.new("L", (2, 2), 255)])
+    for image, more in ((grey, {}), (opaque, {}), (grey, {"transparency": 3})):
+        path = saved(tmp_path, image, "b.png", icc_profile=linear_grey_profile(), **more)
+        read = read_image(path)
+        assert read.rgb.mean().item() == pytest.approx(0.5902, abs=0.003) and not read.notes
 
 
 def test_a_broken_profile_is_ignored_and_said(tmp_path: Path) -> None:
@@ -547,3 +552,14 @@ def test_resize_averages_instead_of_dropping_pixels() -> None:
 def test_an_address_is_no_file() -> None:
     with pytest.raises(InputError, match=r"there is no file .*an address is not fetched"):
         read_image(Path("https://example.org/picture.jpg"))
+
+
+def test_samples_out_of_range_are_told_with_the_file(tmp_path: Path) -> None:
+    for mode, value, said in (("I", 70_000, "32 bits"), ("F", 2.0, "float samples")):
+        assert said in refused(saved(tmp_path, Image.new(mode, (2, 2), value), "a.tiff"))
+
+
+def test_a_format_for_smaller_pictures_is_told_before(tmp_path: Path) -> None:
+    check_output(tmp_path / "a.webp", size=(16_383, 100))
+    with pytest.raises(InputError, match=r"webp files hold 16383 px .* not 16384x100"):
+        check_output(tmp_path / "a.webp", size=(100, 16_384))

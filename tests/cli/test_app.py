@@ -189,6 +189,25 @@ def test_a_closed_pipe_is_quiet() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+class OutOfMemoryError(RuntimeError):
+    """As torch calls its own, of any device."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+    ],
+)
+def test_no_memory_is_said_as_such(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    assert run_failing(fail) == (2, "bitbrush: not enough memory; try a smaller --size\n")
+
+
 def test_progress_is_one_line_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

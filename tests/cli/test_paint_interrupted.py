@@ -312,3 +312,16 @@ def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(
     assert sorted(path.name for path in folder.iterdir()) == before
     assert run(folder, *ONE_THREAD, "--resume").exit_code == 0
     assert is_reference(folder)
+
+
+def test_a_painting_that_was_begun_is_not_begun_anew_by_who_forgets_to_resume(
+    folder: Path,
+) -> None:
+    kept = (folder / "out.png.checkpoint").read_bytes()
+    result = run(folder, *ONE_THREAD)
+    assert result.exit_code == 2 and "continue it with --resume" in result.stderr
+    assert (folder / "out.png.checkpoint").read_bytes() == kept
+    # Another painting may take its place, and says so.
+    result = run(folder, *ONE_THREAD, "--seed", "3")
+    assert result.exit_code == 0 and "of another painting" in result.stderr
+    assert not (folder / "out.png.checkpoint").exists()

@@ -73,3 +73,17 @@ def test_what_holds_no_painting_is_one_line(tmp_path: Path, metadata: dict[str, 
     result = CliRunner().invoke(app, ["show", painted(tmp_path, metadata)])
     assert result.exit_code == 2
     assert result.stdout == "" and result.stderr.count("\n") == 1
+
+
+def test_files_of_settings_have_their_hashes(tmp_path: Path) -> None:
+    more = {"init": {"name": "sketch.png", "sha256": "d" * 64}, "weights_sha256": "e" * 64}
+    settings = {**METADATA["settings"], "weights": "own.safetensors", "init": "sketch.png"}
+    path = painted(tmp_path, {**METADATA, **more, "settings": settings})
+    lines = CliRunner().invoke(app, ["show", path]).stdout.splitlines()
+    assert f"# {'d' * 64}  sketch.png" in lines and f"# {'e' * 64}  own.safetensors" in lines
+
+
+def test_no_command_repeats_what_a_program_s_network_painted(tmp_path: Path) -> None:
+    path = painted(tmp_path, {**METADATA, "weights_origin": "given"})
+    result = CliRunner().invoke(app, ["show", path])
+    assert result.exit_code == 2 and "a network that a program made" in result.stderr

@@ -86,3 +86,11 @@ def test_painting_brings_in_no_compiler() -> None:
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", words], check=True)
+
+
+def test_a_state_from_another_device_comes_over() -> None:
+    here = Adam([torch.zeros(3)], lr=0.1)
+    there = Adam([torch.zeros(3, device="meta")], lr=0.1)
+    there.load_state_dict(here.state_dict())
+    found = [each for each in there.state[0].values() if isinstance(each, torch.Tensor)]
+    assert [each.device.type for each in found] == ["meta", "meta"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import torch
 from PIL import Image
 
 import bitbrush
+from bitbrush.engine.freeze import freeze
 from bitbrush.errors import InputError
 from bitbrush.images import read_image, read_metadata
 from bitbrush.networks.quickbrush import QuickBrush
-from bitbrush.style.paint import Painting, Session
+from bitbrush.style.paint import Painting, Session, threads, weights_hash
 from bitbrush.style.settings import make_settings
+from bitbrush.train.classifier import one_bit_weights
 from bitbrush.weights.bits import save_network
 
 CONTENT, STYLE = (
@@ -181,3 +184,54 @@ def test_loading_takes_no_more_threads_than_painting(monkeypatch: pytest.MonkeyP
 def test_what_cannot_be_painted_is_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         paint(**settings)
+
+
+def test_two_paintings_at_a_time_leave_the_threads_as_they_were() -> None:
+    usual = torch.get_num_threads()
+    begun, ended = Event(), Event()
+
+    def first() -> None:
+        with threads(usual + 1):
+            begun.set()
+            ended.wait(60)
+
+    one = Thread(target=first)
+    one.start()
+    begun.wait(60)
+    found = []
+
+    def second() -> None:
+        # What is not said is what is usual, not what the first has set.
+        session = Session(CONTENT, [STYLE], make_settings({**SMALL, "threads": None}))
+        found.append(session.threads)
+        with threads(usual + 2):
+            ended.set()
+            one.join(60)
+
+    other = Thread(target=second)
+    other.start()
+    other.join(60)
+    later = Thread(target=lambda: found.append(torch.get_num_threads()))
+    later.start()
+    later.join(60)
+    assert found == [usual, usual]
+
+
+def test_a_narrow_style_is_seen_at_the_scales_that_it_fits() -> None:
+    narrow_style = np.ascontiguousarray(STYLE[:8].repeat(2, axis=1))
+    settings = {**SMALL, "size": 128, "min_size": 32}
+    session = Session(CONTENT, [STYLE], make_settings(settings))
+    assert [scale.width for scale in session.scales] == [64, 128]
+    session = Session(CONTENT, [narrow_style], make_settings({**settings, "style_size": 300}))
+    assert [scale.width for scale in session.scales] == [128]
+    with pytest.raises(InputError, match=r"a style is too small or too narrow .*--style-size"):
+        Session(CONTENT, [narrow_style], make_settings(settings))
+
+
+def test_the_hash_of_a_packed_network_is_of_its_bits() -> None:
+    one, other = narrow(0).settle(), narrow(0)
+    last = list(one_bit_weights(other))[-1]
+    with torch.no_grad():
+        last.view(-1)[0].neg_()
+    assert weights_hash(freeze(one)) == weights_hash(freeze(narrow(0).settle()))
+    assert weights_hash(freeze(one)) != weights_hash(freeze(other.settle()))

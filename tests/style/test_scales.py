@@ -49,3 +49,8 @@ def test_default_proportions_hold_for_any_number_of_steps() -> None:
 def test_fewer_steps_than_scales_leave_out_the_coarsest() -> None:
     plan = plan_scales(300, 400, 512, 128, 2, 32)
     assert [(s.width, s.steps) for s in plan] == [(256, 1), (512, 1)]
+
+
+def test_scales_that_something_else_does_not_fit_are_left_out() -> None:
+    plan = plan_scales(300, 400, 512, 64, 40, 32, lambda edge: edge >= 256)
+    assert [s.width for s in plan] == [256, 512]

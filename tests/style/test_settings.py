@@ -191,3 +191,17 @@ def test_colour_alone_is_painted_without_the_network(make_picture: Callable[...,
     after = (result.mean((2, 3)) - style.mean((2, 3))).abs().max()
     assert float(after) < 0.5 * float(before)
     assert bool(torch.isfinite(result).all())
+
+
+def test_every_seed_of_the_range_is_one() -> None:
+    for seed in (2**53 + 1, 2**63 - 1):
+        assert make_settings({"seed": seed}).seed == make_settings({"seed": str(seed)}).seed == seed
+    with pytest.raises(InputError, match="--seed cannot be 1.5"):
+        make_settings({"seed": 1.5})
+
+
+def test_weights_that_do_not_add_up_are_refused() -> None:
+    with pytest.raises(InputError, match="too large to add up"):
+        make_settings({"style_weights": (1e308, 1e308)})
+    with pytest.raises(InputError, match="too large to add up"):
+        make_settings({"style_taps": "stem:1e308,stage1.block1:1e308"})

@@ -117,6 +117,9 @@ def _give_parameters(command: Any, parameters: list[Any]) -> None:
 _ClickError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
+OUT_OF_MEMORY = "not enough memory; try a smaller --size"
+
+
 class Group(typer.core.TyperGroup):
     """A group that gives every command the global options, and turns errors into one line."""
 
@@ -166,12 +169,14 @@ class Group(typer.core.TyperGroup):
         except BitbrushError as error:
             return fail(str(error), OUR_FAULT, error)
         except MemoryError as error:
-            return fail("not enough memory; try a smaller --size", BAD_INPUT, error)
+            return fail(OUT_OF_MEMORY, BAD_INPUT, error)
         except OSError as error:
             _drop_output()
             where = f": {error.filename}" if error.filename else ""
             return fail(f"{error.strerror or error}{where}", BAD_INPUT, error)
         except Exception as error:
+            if _is_out_of_memory(error):
+                return fail(OUT_OF_MEMORY, BAD_INPUT, error)
             hint = "" if options.debug else "; run again with --debug for the traceback"
             name = type(error).__name__
             return fail(f"unexpected {name}: {error}{hint}", OUR_FAULT, error)
@@ -187,6 +192,14 @@ class Group(typer.core.TyperGroup):
             _drop_output()
             return fail(str(error.strerror), BAD_INPUT, error)
         return code
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether torch, which need not be imported for this, got no memory on some device."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return "OutOfMemoryError" in names or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
 
 
 def _usage_text(error: Any) -> str:

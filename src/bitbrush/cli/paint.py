@@ -19,7 +19,7 @@ from ..style.settings import PaintSettings
 from .app import app, options
 from .engine_notes import prepare_engine
 from .progress import Progress, progress
-from .resuming import clean_up, finished, resumed
+from .resuming import check_unfinished, clean_up, finished, resumed
 from .settings_options import with_settings
 from .signals import Interruptions
 
@@ -74,8 +74,9 @@ def paint(
     check_output(output)
     check_sources(output, content, *(styles or ()), settings.init, settings.weights)
     session = _session(content, styles or [], settings, preset)
-    check_output(output, transparent=session.content.alpha is not None)
-    for picture in (session.content, *session.styles):
+    transparent = session.content.alpha is not None
+    check_output(output, transparent=transparent, size=session.output_size())
+    for picture in filter(None, (session.content, *session.styles, session.init)):
         for note in picture.notes:
             _remark(f"{picture.name}: {note}")
     metadata = finished(session, output) if resume else None
@@ -87,7 +88,11 @@ def paint(
     state = resumed(session, output) if resume else None
     if state is not None:
         _remark(f"resuming at step {state.total}")
-    elif resume:
+    elif not resume:
+        replaced = check_unfinished(session, output)
+        if replaced:
+            _remark(replaced)
+    else:
         _remark(f"there is no checkpoint of {output} to resume from; beginning anew")
     prepare_engine(session.job.network, session.job.settings.engine)
     started = time.monotonic()

@@ -64,6 +64,32 @@ def resumed(session: Session, output: Path) -> State | None:
     return checkpoint.state
 
 
+def check_unfinished(session: Session, output: Path) -> str | None:
+    """Keeps a painting that was begun from being begun anew by who forgot --resume.
+
+    Returns:
+        a remark, where the checkpoint of another painting is going to be replaced.
+    Raises:
+        InputError: the checkpoint is of this one.
+    """
+    from ..style.checkpoint import checkpoint_path, load_checkpoint
+    from ..style.paint import run_hash
+
+    path = checkpoint_path(output)
+    try:
+        checkpoint = load_checkpoint(path)
+    except InputError:
+        return None  # there is nothing to go on from
+    if checkpoint is None:
+        return None
+    if run_hash(checkpoint.run) == run_hash(session.run()):
+        raise InputError(
+            f"{output} was begun and interrupted; continue it with --resume, or delete "
+            f"{path.name} to begin anew"
+        )
+    return f"{path.name}, of another painting that was interrupted, is replaced"
+
+
 def clean_up(output: Path) -> None:
     """Removes a painting's checkpoint, and the parts of files that a kill cut off."""
     from ..style.checkpoint import checkpoint_path

@@ -38,6 +38,11 @@ def show(
             f"{painting} was made by bitbrush {made_by}, and only paintings have a command that "
             "repeats them; see how it was made with --json"
         )
+    if metadata.get("weights_origin") == "given":
+        raise InputError(
+            f"{painting} was painted by a network that a program made, which no command repeats; "
+            "see how it was made with --json"
+        )
     try:
         command, files = paint_command(metadata, painting.name), _files(metadata)
     except (KeyError, TypeError, AttributeError) as error:
@@ -49,7 +54,7 @@ def show(
     made_with += [f"torch {metadata['torch']}"] if "torch" in metadata else []
     made_with += [f"{metadata['threads']} threads"] if "threads" in metadata else []
     print(f"# made with {', '.join(made_with)}")
-    for file in [*files, *_own_preset(metadata)]:
+    for file in [*files, *_more_files(metadata)]:
         if file.get("sha256"):
             print(f"# {file['sha256']}  {shlex.quote(file['name'])}")
 
@@ -87,10 +92,15 @@ def _files(metadata: Mapping[str, Any]) -> list[dict[str, str]]:
     return [metadata["content"], *metadata["styles"]]
 
 
-def _own_preset(metadata: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The preset's file, where it did not come with bitbrush."""
+def _more_files(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The preset's file, where it did not come with bitbrush; those of --init and --weights."""
     preset = metadata.get("preset") or {}
-    return [preset] if str(preset.get("name")).endswith(".toml") else []
+    files = [preset] if str(preset.get("name")).endswith(".toml") else []
+    files += [metadata["init"]] if metadata.get("init") else []
+    weights = metadata["settings"].get("weights", "default")
+    if weights not in ("default", "none"):
+        files.append({"name": weights, "sha256": metadata.get("weights_sha256")})
+    return files
 
 
 def _operand(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .metadata import read_metadata
 from .picture import Picture, check_paintable, resize
 from .reading import from_pillow, read_image
-from .writing import check_output, write_image
+from .writing import check_output, to_pillow, write_image
 
 __all__ = [
     "Picture",
@@ -15,5 +15,6 @@ __all__ = [
     "read_image",
     "read_metadata",
     "resize",
+    "to_pillow",
     "write_image",
 ]

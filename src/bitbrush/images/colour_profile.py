@@ -11,6 +11,10 @@ from PIL import Image, ImageCms
 _PERCEPTUAL = ImageCms.Intent.PERCEPTUAL
 _DATE = slice(24, 36)
 
+NEAR = 16
+"""Levels of 255 that a grey may move by under a profile that is called sRGB. Those that are differ
+in rounding, or in how deep black is; linear light moves greys by up to 70."""
+
 
 @cache
 def srgb_profile() -> bytes:
@@ -60,14 +64,24 @@ def _convert(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Imag
     return converted
 
 
+@cache
 def is_srgb(profile: bytes | None) -> bool:
-    """Whether the profile calls itself sRGB, or there is none."""
+    """Whether the profile calls itself sRGB and is it, or there is none.
+
+    Profiles of linear light have that in their names, too.
+    """
     if profile is None:
         return True
     try:
-        return "srgb" in ImageCms.getProfileDescription(io.BytesIO(profile)).lower()
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "srgb" not in ImageCms.getProfileDescription(source).lower():
+            return False
+        mode = "L" if source.profile.xcolor_space.strip() == "GRAY" else "RGB"
+        greys = np.arange(256, dtype=np.uint8)[None]
+        seen = np.asarray(_convert(Image.fromarray(greys).convert(mode), source), np.int16)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return False
+    return bool(abs(seen - greys[..., None]).max() <= NEAR)
 
 
 def grey_to_srgb(grey: np.ndarray, profile: bytes | None) -> tuple[np.ndarray, tuple[str, ...]]:

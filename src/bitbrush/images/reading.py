@@ -49,7 +49,9 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
         image.load()
         orientation = image.getexif().get(_ORIENTATION, 1)
         rgb, alpha, colour_notes = _channels(image, low_bytes)
-    except (InputError, MemoryError):
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+    except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly anything for damaged data
         raise InputError(f"{path} is damaged or incomplete: {error}") from error
@@ -113,13 +115,15 @@ def _channels(
     if low_bytes is not None and is_srgb(profile):
         deep = (np.asarray(image).astype(np.uint16) << 8) | low_bytes
         return _deep_colour(deep, image.info.get("transparency"))
+    is_grey = image.mode in ("L", "LA", "La")
     if image.mode in ("P", "PA", "LA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         transparent = image.mode != "P" or "transparency" in image.info
         image = image.convert("RGBA" if transparent else "RGB")
     alpha = None
     if image.mode == "RGBA":
         alpha = np.asarray(image.getchannel("A"), np.float32)[..., None] / 255
-        image = image.convert("RGB")
+        # Back to grey, which a profile of grey is for.
+        image = image.convert("L" if is_grey else "RGB")
     if image.mode not in ("L", "RGB", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     converted, notes = to_srgb(image, profile)

@@ -69,13 +69,8 @@ def write_image(
         _check_transparency(kind, path)
         image = torch.cat([image, alpha.to(image)], dim=1)
     height, width = image.shape[-2:]
-    if max(height, width) > LONGEST_SIDES.get(kind, max(height, width)):
-        raise InputError(
-            f"{path.suffix} files hold {LONGEST_SIDES[kind]} px a side at most, "
-            f"not {width}x{height}; write a .png"
-        )
-    pixels = (image[0].detach().clamp(0, 1) * 255).round().to(torch.uint8)
-    picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+    _check_size(kind, path, (height, width))
+    picture = to_pillow(image)
     text = to_text(metadata)
     description: dict[str, Any] = (
         {"pnginfo": png_chunks(text)} if kind == "PNG" else {"exif": exif(text)}
@@ -87,20 +82,34 @@ def write_image(
     write_atomically(path, encoded.getvalue())
 
 
-def check_output(path: str | os.PathLike[str], *, transparent: bool = False) -> None:
+def to_pillow(image: Tensor) -> Image.Image:
+    """A picture [1, 3 or 4, H, W] with 8 bits a channel; values outside [0, 1] are cut off."""
+    pixels = (image[0].detach().clamp(0, 1) * 255).round().to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    transparent: bool = False,
+    size: tuple[int, int] | None = None,
+) -> None:
     """Makes sure, before hours of painting, that a picture can be written there.
 
     Args:
         path: the file to be; it may exist.
         transparent: whether it will have alpha.
+        size: its height and width in pixels, where they are known.
     Raises:
-        InputError: an unknown ending, a format without alpha, a folder that is missing or cannot
-            be written to, or something other than a file at the path.
+        InputError: an unknown ending, a format without alpha or for smaller pictures, a folder that
+            is missing or cannot be written to, or something other than a file at the path.
     """
     path = Path(path)
     kind = _format(path)
     if transparent:
         _check_transparency(kind, path)
+    if size is not None:
+        _check_size(kind, path, size)
     folder = path.parent
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder} to write {path.name} into; create it first")
@@ -116,6 +125,15 @@ def _format(path: Path) -> str:
     if path.suffix.lower() not in ENDINGS:
         raise unknown_name("ending of the output's name", path.suffix or path.name, ENDINGS)
     return ENDINGS[path.suffix.lower()]
+
+
+def _check_size(kind: str, path: Path, size: tuple[int, int]) -> None:
+    height, width = size
+    if max(size) > LONGEST_SIDES.get(kind, max(size)):
+        raise InputError(
+            f"{path.suffix} files hold {LONGEST_SIDES[kind]} px a side at most, "
+            f"not {width}x{height}; write a .png"
+        )
 
 
 def _check_transparency(kind: str, path: Path) -> None:

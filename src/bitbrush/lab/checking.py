@@ -63,7 +63,8 @@ def check_plan(
         session = Session(first.sources.content, [first.sources.style], first.full_settings())
         _check_memory(session.job, min(workers, len(cells)))
         for cell in own:
-            _check_scales(cell, session.job.network, contents[cell.sources.content])
+            sizes = contents[cell.sources.content], styles[cell.sources.style]
+            _check_scales(cell, session.job.network, *sizes)
 
 
 def _size(picture: Tensor) -> Size:
@@ -89,10 +90,10 @@ def _check_judged(judge: Judge, name: str, size: Size) -> None:
         )
 
 
-def _check_scales(cell: Cell, network: Network, content: Size) -> None:
-    """Whether every tap is a map of the network, and accepts the painting's size."""
-    pixels = torch.empty(1, 3, *content, device="meta")
-    Job(pixels, [pixels], network, resolved(cell.full_settings())).scales()
+def _check_scales(cell: Cell, network: Network, content: Size, style: Size) -> None:
+    """Whether every tap is a map of the network, and accepts the sizes of painting and style."""
+    pictures = [torch.empty(1, 3, *size, device="meta") for size in (content, style)]
+    Job(pictures[0], pictures[1:], network, resolved(cell.full_settings())).scales()
 
 
 def _check_memory(job: Job, at_once: int) -> None:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageColor, ImageEnhance, ImageOps
 from torch import Tensor
 
+from ..images import to_pillow
 from .preset import Finish
 
 _DITHERS = {"none": Image.Dither.NONE, "diffusion": Image.Dither.FLOYDSTEINBERG}
@@ -29,8 +30,7 @@ def finished(image: Tensor, finish: Finish) -> Tensor:
     Returns:
         sRGB of the same shape in [0, 1], of 8 bits a channel.
     """
-    pixels = (image[0].detach().clamp(0, 1) * 255).round().to(torch.uint8)
-    picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+    picture = to_pillow(image)
     width, height = picture.size
     side = 1
     if finish.across is not None and finish.dither != "halftone":

@@ -49,6 +49,17 @@ class PresetSession(Session):
         preset = self.preset.as_json()
         return super().run() | {name: preset[name] for name in ("crop", "finish", "print")}
 
+    def output_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the finished picture, in print where it is enlarged."""
+        height, width = super().output_size()
+        size = self.preset.print
+        if size is None or size.pixels is None:
+            return height, width
+        # By the crop's ratio, which the painting's few pixels only come near.
+        wide, high = self.preset.crop or (width, height)
+        scale = size.pixels / max(high, wide)
+        return max(round(high * scale), 1), max(round(wide * scale), 1)
+
     def finished(
         self,
         image: Tensor,
@@ -60,13 +71,9 @@ class PresetSession(Session):
         """A painting of this session, at its size in print and with its finish."""
         painting = super().finished(image, losses, history, done, steps)
         image, alpha = painting.image, painting.alpha
-        height, width = image.shape[-2:]
+        height, width = self.output_size()
         size = self.preset.print
-        if size is not None and size.pixels is not None:
-            # By the crop's ratio, which the painting's few pixels only come near.
-            wide, high = self.preset.crop or (width, height)
-            scale = size.pixels / max(high, wide)
-            height, width = max(round(high * scale), 1), max(round(wide * scale), 1)
+        if (height, width) != image.shape[-2:]:
             image = resize(image, height, width)
             alpha = None if alpha is None else resize(alpha, height, width)
         if self.preset.finish is not None:

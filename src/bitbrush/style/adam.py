@@ -75,8 +75,14 @@ class Adam:
         return {"state": self.state, "param_groups": []}
 
     def load_state_dict(self, held: Mapping[str, Any]) -> None:
-        """What `state_dict` gave, also of torch's."""
+        """What `state_dict` gave, also of torch's, and on whatever device."""
         self.state = {
-            int(number): {**state, "step": int(state["step"])}
+            int(number): {
+                "step": int(state["step"]),
+                **{
+                    name: state[name].to(self.parameters[int(number)].device)
+                    for name in ("exp_avg", "exp_avg_sq")
+                },
+            }
             for number, state in held["state"].items()
         }

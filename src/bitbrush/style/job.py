@@ -104,18 +104,50 @@ class Job:
         """The sizes to paint at, coarse to fine.
 
         Raises:
-            InputError: the last of them is too small for a tap.
+            InputError: the last of them is too small for a tap, or a style is at that size.
         """
         s, needed = self.settings, self.shortest()
         height, width = self.content.shape[-2:]
-        plan = plan_scales(height, width, s.size, s.min_size, s.steps, needed)
+        of_style = max((self.network.taps[tap].smallest for tap in self.style_taps()), default=1)
+        plan = plan_scales(
+            height,
+            width,
+            s.size,
+            s.min_size,
+            s.steps,
+            needed,
+            lambda edge: self._narrowest_style(edge) >= of_style,
+        )
         last = plan[-1]
         if min(last.height, last.width) < needed:
             raise InputError(
                 f"a painting of {last.width}x{last.height} px is too small for {s.network}, which "
                 f"needs a short edge of {needed} px; choose a larger --size"
             )
+        seen = self._narrowest_style(s.size)
+        if seen < of_style:
+            raise InputError(
+                f"a style is too small or too narrow for {s.network}, which would see {seen} px of "
+                f"its short edge and needs {of_style}; choose a larger --style-size, or less of "
+                "the picture's long edge"
+            )
         return plan
+
+    def _narrowest_style(self, edge: int) -> int:
+        """The shortest edge in pixels of what the network is fed of the styles, where the painting
+        has that long edge."""
+        view = self._view_of_style()
+        return min(min(view.size(*self._size_of_style(style, edge))) for style in self.styles)
+
+    def _size_of_style(self, style: Tensor, edge: int) -> tuple[int, int]:
+        """Height and width of a style where the painting has that long edge."""
+        long_edge = (self.settings.style_size or self.settings.size) * edge / self.settings.size
+        height, width = fitted(style.shape[-2], style.shape[-1], round(long_edge))
+        return max(height, MARGIN), max(width, MARGIN)
+
+    def _view_of_style(self, orientation: int = 0) -> View:
+        scale = self.settings.encode_scale or 1.0
+        return View(MARGIN, MARGIN, 2 * MARGIN, scale, orientation)
 
     def tiles(self, height: int, width: int) -> list[Tile] | None:
         """How a picture is cut for the network, or None where it is looked at as a whole.
@@ -142,12 +174,11 @@ class Job:
 
     def styles_at(self, scale: Scale) -> Iterator[Tensor]:
         """The styles at the size that belongs to a scale, recoloured where colours are kept."""
-        s = self.settings
-        long_edge = (s.style_size or s.size) * max(scale.height, scale.width) / s.size
+        recolour = self.settings.preserve_colours == "statistics"
         for style in self.styles:
-            height, width = fitted(style.shape[-2], style.shape[-1], round(long_edge))
-            sized = resize(style, max(height, MARGIN), max(width, MARGIN))
-            yield recoloured(sized, self.content) if s.preserve_colours == "statistics" else sized
+            size = self._size_of_style(style, max(scale.height, scale.width))
+            sized = resize(style, *size)
+            yield recoloured(sized, self.content) if recolour else sized
 
     def style_terms(self, scale: Scale) -> list[list[Term]]:
         """The terms that stay the same through a scale: style, colour and smoothness.
@@ -183,8 +214,7 @@ class Job:
         ]
 
     def _style_features(self, style: Tensor, orientation: int) -> Mapping[str, Tensor | Moments]:
-        scale = self.settings.encode_scale or 1.0
-        view = View(MARGIN, MARGIN, 2 * MARGIN, scale, orientation)
+        view = self._view_of_style(orientation)
         taps = self.style_taps()
         tiles = self.tiles(*view.size(*style.shape[-2:]))
         if tiles:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -88,7 +89,7 @@ class Session:
                 enough memory; `NetworkMissingError` where weights have to be fetched.
         """
         self.settings = settings
-        self.threads = settings.threads or torch.get_num_threads()
+        self.threads = settings.threads or _usual.threads()
         with threads(self.threads):
             self._load(content, styles, network)
 
@@ -146,6 +147,10 @@ class Session:
             "settings": settings,
         }
 
+    def output_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the finished picture."""
+        return self.scales[-1].height, self.scales[-1].width
+
     def painting(self, step: Step) -> Painting:
         """The picture as it stands after a step."""
         return self.finished(step.picture(), step.losses, step.history, step.done, step.steps)
@@ -173,7 +178,9 @@ class Session:
             "command": "paint",
             "content": _source(self.content),
             "styles": [_source(style) for style in self.styles],
+            "init": None if self.init is None else _source(self.init),
             "weights_sha256": self.weights.sha256,
+            "weights_origin": self.weights.origin,
             "settings": given,
             "resolved": run["settings"],
             "engine": run["engine"],
@@ -205,7 +212,13 @@ class Session:
 def weights_hash(network: Network) -> str:
     """SHA-256 in hex of a network's parameters and statistics, and of their names."""
     digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
+    packed = [
+        (f"{name}.filters", module.filters.words)
+        for name, module in network.named_modules()
+        if hasattr(module, "filters")
+    ]
+    # Buffers that are not in its state, and packed bits, decide about pictures too.
+    for name, value in [*network.named_parameters(), *network.named_buffers(), *packed]:
         digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
@@ -221,15 +234,49 @@ def _source(picture: Picture) -> dict[str, str]:
     return {"name": picture.name, "sha256": picture.sha256}
 
 
+class _Usual:
+    """The number of threads that torch has while nobody paints.
+
+    What is set in one Python thread is what new ones begin with, so that of two paintings at a time
+    each would take the other's for the usual one, and leave it so.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._count, self._painting = 0, 0
+
+    def threads(self) -> int:
+        with self._lock:
+            return self._count if self._painting else torch.get_num_threads()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        with self._lock:
+            if not self._painting:
+                self._count = torch.get_num_threads()
+            self._painting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._painting -= 1
+                if not self._painting:
+                    torch.set_num_threads(self._count)
+
+
+_usual = _Usual()
+
+
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """torch computes with so many CPU threads inside, as before outside."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with _usual.kept():
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def paint(content: Source, style: Source | Sequence[Source], **settings: Any) -> Painting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -21,7 +22,13 @@ def fitted(height: int, width: int, long_edge: int) -> tuple[int, int]:
 
 
 def plan_scales(
-    height: int, width: int, size: int, min_size: int, steps: int, smallest: int
+    height: int,
+    width: int,
+    size: int,
+    min_size: int,
+    steps: int,
+    smallest: int,
+    fits: Callable[[int], bool] = lambda edge: True,
 ) -> list[Scale]:
     """The scales of a painting, coarse to fine, each twice the one before.
 
@@ -34,10 +41,14 @@ def plan_scales(
         min_size: long edges below it are left out, unless it is the last.
         steps: in all; each scale gets at least one.
         smallest: scales whose short edge falls below it are left out, but for the last.
+        fits: whether there can be a scale of that long edge, for other reasons; not asked of the
+            last.
     """
     edges = [size]
-    while edges[0] / 2 >= min_size and min(fitted(height, width, round(edges[0] / 2))) >= smallest:
-        edges.insert(0, round(edges[0] / 2))
+    while (edge := round(edges[0] / 2)) and edges[0] / 2 >= min_size:
+        if min(fitted(height, width, edge)) < smallest or not fits(edge):
+            break
+        edges.insert(0, edge)
     edges = edges[-steps:]
     weights = list(range(len(edges) + 1, 1, -1))
     scales = []

@@ -167,8 +167,8 @@ class PaintSettings:
             raise InputError(
                 "--step-window has no meaning with --optimizer lbfgs or --canvas fourier"
             )
-        if self.style_weights and sum(self.style_weights) == 0:
-            raise InputError("--style-weights are all 0")
+        if self.style_weights and not 0 < sum(self.style_weights) < math.inf:
+            raise InputError("--style-weights are all 0, or too large to add up")
         if self.content_taps is not None and self.content_weight == 0:
             raise InputError("--content-taps has no meaning with --content-weight 0")
         if self.style_taps is not None and self.style_weight == 0:
@@ -215,6 +215,8 @@ def parse_taps(text: str) -> dict[str, float]:
         if not name or name in taps or not 0 < weight < math.inf:
             raise InputError(f"{text!r} is not NAME[:WEIGHT],… with positive weights")
         taps[name] = weight
+    if not sum(taps.values()) < math.inf:
+        raise InputError(f"the weights of {text!r} are too large to add up")
     return taps
 
 
@@ -250,7 +252,7 @@ def _plain(name: str, value: Any, kind: str) -> Any:
                 raise ValueError
             return bool(value)
         if kind.startswith("int"):
-            if int(value) != float(value):
+            if not isinstance(value, str) and int(value) != value:
                 raise ValueError
             return int(value)
         if kind.startswith("float"):

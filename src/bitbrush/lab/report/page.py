@@ -17,7 +17,7 @@ from PIL import Image
 from ... import __version__
 from ...atomic import write_atomically
 from ...errors import InputError
-from ...images import read_image
+from ...images import read_image, to_pillow
 from ...style.sources import as_style
 from ..plan import Cell, Sources
 from ..rows import Row
@@ -181,12 +181,7 @@ def _of_style(sources: Sources) -> Shot:
 
 def embedded_picture(picture: torch.Tensor, whole: bool = False) -> str:
     """A picture RGB [1, 3, H, W] as a data URI; made smaller, unless the whole is asked for."""
-    return _embedded(_as_image(picture), whole)
-
-
-def _as_image(picture: torch.Tensor) -> Image.Image:
-    pixels = (picture[0].clamp(0, 1) * 255).round().to(torch.uint8)
-    return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    return _embedded(to_pillow(picture), whole)
 
 
 def _lines(row: Row) -> list[str]:
