@@ -218,7 +218,7 @@ def test_two_paintings_at_a_time_leave_the_threads_as_they_were() -> None:
 
 
 def test_a_narrow_style_is_seen_at_the_scales_that_it_fits() -> None:
-    narrow_style = np.ascontiguousarray(STYLE[:8].repeat(2, axis=1))
+    narrow_style = np.ascontiguousarray(STYLE[:32].repeat(8, axis=1))
     settings = {**SMALL, "size": 128, "min_size": 32}
     session = Session(CONTENT, [STYLE], make_settings(settings))
     assert [scale.width for scale in session.scales] == [64, 128]
