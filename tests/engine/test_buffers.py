@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+
+import pytest
 import torch
 
 from bitbrush.engine.buffers import ALIGNED, SPACIOUS, Arena, Slots, arena, empty
@@ -35,6 +38,34 @@ def test_neighbours_that_come_back_become_one_stretch() -> None:
     whole = own.take(3 * ALIGNED)
     assert whole is not None and whole.data_ptr() == place
     assert last is not None
+
+
+@pytest.mark.parametrize("allocations", range(24))
+def test_what_the_garbage_collector_returns_meanwhile_is_lent_once(allocations: int) -> None:
+    own = Arena()
+    parts = [own.take(ALIGNED * (1 + index % 2)) for index in range(12)]
+    # What is free lies behind what will come back, which is too small for what is taken.
+    for index in (3, 5, 7):
+        parts[index] = None
+    threshold = gc.get_threshold()
+    gc.collect()
+    cycle: list[object] = [parts[0]]
+    cycle.append(cycle)
+    parts[0] = None
+    del cycle
+    try:
+        gc.set_threshold(gc.get_count()[0] + allocations)
+        taken = own.take(2 * ALIGNED)
+    finally:
+        gc.set_threshold(*threshold)
+    parts.append(taken)
+    held = [part for part in parts if part is not None]
+    for index, part in enumerate(held):
+        part.fill_(index)
+    assert all(bool((part == index).all()) for index, part in enumerate(held))
+    gc.collect()
+    assert own.lent == sum(part.numel() for part in held)
+    assert own.most == 18 * ALIGNED
 
 
 def test_a_view_keeps_what_it_is_of() -> None:

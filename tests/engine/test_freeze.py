@@ -303,3 +303,14 @@ def test_layers_that_cannot_be_packed_stay() -> None:
     kept = frozen.get_submodule("odd")
     x = torch.randn(1, 64, 4, 4)
     assert isinstance(kept, QuantConv2d) and torch.equal(kept(x), odd(x))
+
+
+def test_float_weights_stay_floats() -> None:
+    torch.manual_seed(0)
+    network = QuickBrush(stem=32, widths=(64,), blocks=(2,), one_bit=False).settle()
+    frozen = freeze(network, "float32")
+    assert frozen.how["stages.0.0.conv"] == "float32: its weights are not one-bit"
+    image = torch.rand(1, 3, 48, 48)
+    found = frozen(image, list(network.taps))
+    for tap, value in network(image, list(network.taps)).items():
+        torch.testing.assert_close(found[tap], value, rtol=1e-4, atol=1e-4)

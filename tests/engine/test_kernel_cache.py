@@ -184,6 +184,21 @@ def test_a_link_among_the_files_is_refused(root: Path) -> None:
     assert cache_folder() is None and "more is a link" in str(why_no_cache())
 
 
+def test_a_file_that_gets_another_name_meanwhile_does_no_harm(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another process that keeps a kernel has one."""
+    listed = Path.rglob
+
+    def with_one_more(folder: Path, pattern: str) -> Iterator[Path]:
+        yield from listed(folder, pattern)
+        if pattern == "*":
+            yield folder / ".pack.kernel.0123abcd.part"
+
+    monkeypatch.setattr(Path, "rglob", with_one_more)
+    assert cache_folder() is not None and why_no_cache() is None
+
+
 @posix
 def test_a_folder_above_that_anybody_may_change_is_refused(root: Path) -> None:
     root.mkdir()

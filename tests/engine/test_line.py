@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bitbrush.engine.freeze import freeze
 from bitbrush.engine.line import LineNetwork
+from bitbrush.errors import BitbrushError
 from bitbrush.networks.quickbrush import QuickBrush
 from bitbrush.networks.quicknet_v1 import QuickNetV1
 from bitbrush.networks.taps import Network
@@ -101,6 +102,14 @@ def test_maps_of_which_nothing_is_asked_have_no_gradient() -> None:
     (gradient,) = torch.autograd.grad(both["stage1.block1"].sum(), leaf)
     (alone,) = torch.autograd.grad(network(leaf, ["stage1.block1"])["stage1.block1"].sum(), leaf)
     assert torch.equal(gradient, alone)
+
+
+def test_a_second_way_back_is_refused() -> None:
+    leaf = torch.rand(1, 3, 48, 64, requires_grad=True)
+    maps = line("quickbrush")(leaf, ["stem", "stage1.block1"])
+    maps["stem"].mean().backward(retain_graph=True)
+    with pytest.raises(BitbrushError, match="call the network again"):
+        maps["stem"].sum().backward()
 
 
 @pytest.mark.parametrize("stem", [24, 40])

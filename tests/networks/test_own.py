@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -102,6 +104,34 @@ def test_what_cannot_be_a_tap(taps: list[str], text: str) -> None:
 def test_a_name_that_is_taken() -> None:
     with pytest.raises(InputError, match="vgg19 is the name"):
         from_module(module(), ["stem"], name="vgg19")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_module_that_takes_no_float32(dtype: torch.dtype) -> None:
+    own = module().to(dtype)
+    with pytest.raises(InputError, match=r"make it float32: module\.float\(\)"):
+        from_module(own, ["stem"])
+    assert list(from_module(own.float(), ["stem"]).taps) == ["stem"]
+
+
+def test_threads_get_their_own_maps() -> None:
+    own = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+    # Two networks may wrap one module.
+    networks = [from_module(own, {"a": "1", "b": "3"}) for _ in range(2)]
+    pictures = torch.rand(2, 1, 3, 32, 32)
+    with torch.no_grad():
+        expected = [networks[0](picture, ["a", "b"]) for picture in pictures]
+
+    def work(index: int) -> int:
+        right = 0
+        with torch.no_grad():
+            for _ in range(150):
+                found = networks[index](pictures[index], ["a", "b"])
+                right += all(torch.equal(found[tap], expected[index][tap]) for tap in ("a", "b"))
+        return right
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, range(2))) == [150, 150]
 
 
 def test_it_paints_and_says_so() -> None:

@@ -15,6 +15,7 @@ import typer
 
 from ..errors import InputError, unknown_name
 from .app import app, options
+from .engine_notes import compile_kernels
 from .networks import AsJson, make_table, show
 from .progress import progress
 
@@ -146,14 +147,15 @@ def paint(
 
     if network_spec(network).kind == "float":
         raise InputError(f"{network} has no one-bit layers; there is nothing to compare")
-    _prepare(threads)
     from ..bench.painting import RIVALS, bench_paint
-    from ..bench.tables import paint_tables
 
     rivals = [] if against == "none" else against.split(",")
     for rival in rivals:
         if rival not in RIVALS:
             raise unknown_name("rival", rival, (*RIVALS, "none"))
+    _prepare(threads)
+    from ..bench.tables import paint_tables
+
     settings: dict[str, Any] = {"network": network, "weights": weights, "size": size}
     if steps is not None:
         settings["steps"] = steps
@@ -163,7 +165,7 @@ def paint(
 
 
 def _prepare(threads: int | None) -> None:
-    """Sets the threads, and makes sure that there is something to measure.
+    """Makes sure that there is something to measure, sets the threads and compiles the kernels.
 
     Raises:
         InputError: Numba is missing, or more threads than cores.
@@ -176,6 +178,7 @@ def _prepare(threads: int | None) -> None:
 
     if threads is not None:
         torch.set_num_threads(threads)
+    compile_kernels()
 
 
 def _threads() -> int:

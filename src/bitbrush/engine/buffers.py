@@ -16,6 +16,7 @@ import os
 import threading
 import weakref
 from abc import ABC, abstractmethod
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,8 @@ class Arena(Lender):
         super().__init__(room)
         self._free: list[tuple[int, int]] = []
         """Stretches that are free, (first, behind the last), in order."""
+        self._back: deque[tuple[int, int]] = deque()
+        """Those that have come back, and are yet to be put among them."""
 
     def take(self, size: int) -> Tensor | None:
         """uint8 [size], yet to be written; None where there is no room for it."""
@@ -108,6 +111,7 @@ class Arena(Lender):
             if self._block is None:
                 self._open()
                 self._free = [] if self._block is None else [(0, len(self._block))]
+            self._put_back()
             fitting = [
                 (stop - start, index)
                 for index, (start, stop) in enumerate(self._free)
@@ -123,8 +127,16 @@ class Arena(Lender):
             return self._hand(first, size)
 
     def _return(self, start: int, stop: int) -> None:
+        # The garbage collector may call this in the middle of `take`, on the thread that has the
+        # lock. So what is free stays as it is until the next time.
         with self._lock:
             self.lent -= stop - start
+            self._back.append((start, stop))
+
+    def _put_back(self) -> None:
+        """Joins what has come back with what is free."""
+        while self._back:
+            start, stop = self._back.popleft()
             index = bisect.bisect(self._free, (start, stop))
             if index < len(self._free) and self._free[index][0] == stop:
                 stop = self._free.pop(index)[1]
@@ -138,6 +150,7 @@ class Arena(Lender):
         with self._lock:
             if self._block is None or not hasattr(mmap, "MADV_DONTNEED"):
                 return
+            self._put_back()
             for start, stop in self._free:
                 end = min(stop, self._used)
                 if start < end:

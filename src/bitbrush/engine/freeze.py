@@ -43,7 +43,8 @@ def freeze(network: Network, precision: str = "auto") -> Network:
     """A network with the same taps and the same numbers, whose one-bit layers are packed bits.
 
     The network that is given stays as it is; float layers are shared with it. Nothing but the
-    gradient to the image can be had from the frozen one: it has no latent weights.
+    gradient to the image can be had from the frozen one: it has no latent weights. From each call
+    there is one way back; a second one may raise BitbrushError, even with `retain_graph`.
 
     Args:
         network: settled or not, on the CPU.
@@ -303,7 +304,10 @@ def _rectified(conv: QuantConv2d, norm: nn.Module, precision: Precision) -> Pack
 
 @packed.register
 def _stage(module: Stage, precision: Precision) -> nn.Module | None:
-    if not all(isinstance(block, quickbrush.Block | quicknet_v1.Block) for block in module):
+    if not all(
+        isinstance(block, quickbrush.Block | quicknet_v1.Block) and why_not(block.conv) is None
+        for block in module
+    ):
         return None
     return PackedStage([_rectified(b.conv, b.norm, precision) for b in module])  # type: ignore[arg-type]
 

@@ -57,7 +57,9 @@ def _prepared() -> Path | str:
             if os.name == "posix" and own.stat().st_mode & 0o022:
                 raise PermissionError(f"others may write to {own}")
         for path in folder.rglob("*"):
-            _check_own(path)
+            # Another process may just have given its file the name it is to have.
+            with suppress(FileNotFoundError):
+                _check_own(path)
         if not os.access(folder, os.W_OK):
             raise PermissionError(f"nothing can be written to {folder}")
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import BitbrushError
 from ..networks.handover import received
 from ..networks.taps import Network
 from ..quantizers import current_image_estimator
@@ -42,7 +43,7 @@ class Part:
 class LineNetwork(Network):
     """A frozen network that runs on the CPU as a line of parts.
 
-    Gradients that arrive at its maps may be overwritten.
+    Gradients that arrive at its maps may be overwritten. From each call there is one way back.
 
     Attributes:
         rest: the same network of torch's modules, for other devices.
@@ -126,13 +127,16 @@ class _Walk(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
+        walked, ctx.walked = ctx.walked, None
+        if walked is None:
+            # What was kept has been used up, and its memory may be others' by now.
+            raise BitbrushError("the packed engine goes back once; call the network again")
         arrived = {
             tap: channels_last(received(gradient))
             for tap, gradient in zip(ctx.wanted, gradients, strict=True)
             if gradient is not None
         }
         del gradients
-        walked, ctx.walked = ctx.walked, []
         if ctx.trip is None:
             result = _back(walked, arrived)
             if ctx.trips is not None:

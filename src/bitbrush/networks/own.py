@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -24,7 +26,8 @@ class OwnNetwork(Network):
     """A module whose forward takes a picture; made by `from_module`.
 
     Its forward is not ours to write as a walk, so here, and nowhere else, hooks catch the taps.
-    They are there during a call only, and the deepest tap that is asked for ends it.
+    They are there during a call only, and the deepest tap that is asked for ends it. Several Python
+    threads may call at once: each has hooks of its own.
     """
 
     def __init__(
@@ -70,7 +73,8 @@ def from_module(
         multiple: height and width are padded up to multiples of this many pixels.
     Raises:
         InputError: a name that is taken, no such submodule, one that the module does not use or
-            uses twice, or one whose result is no map, or is overwritten by what follows.
+            uses twice, or one whose result is no map, or is overwritten by what follows; a module
+            that takes no float32 picture.
     """
     if name in NETWORKS:
         raise InputError(f"{name} is the name of one of bitbrush's own networks; take another")
@@ -89,8 +93,18 @@ def from_module(
     module = module.eval().requires_grad_(False)
     side = -(-PROBE // multiple) * multiple
     reference = next(module.parameters(), torch.zeros(()))
-    with torch.no_grad():
-        found = _run(module, reference.new_zeros(1, 3, side, side), paths, whole=True)
+    # As pictures come.
+    picture = torch.zeros(1, 3, side, side, device=reference.device)
+    try:
+        with torch.no_grad():
+            found = _run(module, picture, paths, whole=True)
+    except RuntimeError as error:
+        other = _other_dtype(module)
+        if other is None:
+            raise
+        raise InputError(
+            f"the module holds {other}, and pictures are float32; make it float32: module.float()"
+        ) from error
     missing = [tap for tap in paths if tap not in found]
     if missing:
         raise InputError(f"{paths[missing[0]]} is not used when the module sees a picture")
@@ -103,6 +117,14 @@ def from_module(
     return network.settle()
 
 
+def _other_dtype(module: nn.Module) -> str | None:
+    """The first float type in a module that is not float32, or None."""
+    for value in chain(module.parameters(), module.buffers()):
+        if value.is_floating_point() and value.dtype != torch.float32:
+            return str(value.dtype).removeprefix("torch.")
+    return None
+
+
 def _run(
     module: nn.Module, x: Tensor, paths: Mapping[str, str], whole: bool = False
 ) -> dict[str, Tensor]:
@@ -113,9 +135,13 @@ def _run(
     """
     found: dict[str, Tensor] = {}
     versions: dict[str, int] = {}
+    ours = threading.get_ident()
 
     def keep(tap: str) -> Any:
         def hook(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            # The module may be running on other threads too, whose maps are not for us.
+            if threading.get_ident() != ours:
+                return
             path = paths[tap]
             if not isinstance(output, Tensor) or output.dim() != 4:
                 raise InputError(f"{path} gives no map [N, C, H, W], which a tap has to be")
