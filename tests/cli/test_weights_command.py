@@ -72,7 +72,7 @@ def test_import_where_verify(tmp_path: Path) -> None:
     data = bytearray(cached_file(name).read_bytes())
     data[-1] ^= 1
     cached_file(name).write_bytes(data)
-    assert "damaged" in run("weights", "verify", name, code=2)
+    assert f"{name} (pull or import it again)" in run("weights", "verify", name, code=2)
     assert "pull quicknet" in run("weights", "verify", "quicknet", code=2)
     origins = {row["network"]: row["origin"] for row in run_json("weights", "where")["weights"]}
     assert origins[name] == "cache" and origins["quicknet"] is None
@@ -89,6 +89,7 @@ def test_what_is_shipped_need_not_be_pulled(tmp_path: Path) -> None:
     (tmp_path / "shipped").mkdir()
     (tmp_path / "shipped" / "quickbrush.safetensors").touch()
     assert "come with bitbrush" in run("weights", "pull", "quickbrush", code=2)
+    assert "quickbrush (reinstall bitbrush)" in run("weights", "verify", "quickbrush", code=2)
 
 
 def test_the_group_is_in_the_program() -> None:

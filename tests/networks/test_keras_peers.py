@@ -19,6 +19,7 @@ from bitbrush.errors import InputError
 from bitbrush.layers import Pool2d
 from bitbrush.networks import inception, resnet_v2
 from bitbrush.networks.inception import InceptionV3
+from bitbrush.networks.keras import by_creation
 from bitbrush.networks.registry import network_spec
 from bitbrush.networks.resnet_v2 import ResNetV2
 from bitbrush.networks.taps import Network
@@ -152,6 +153,12 @@ def test_inceptions_file_is_read_by_the_numbers_in_its_names() -> None:
     with pytest.raises(InputError, match="ends before head"):
         rest = [(name, w) for name, w in layers if name != "predictions"]
         inception.from_keras(rest, network)
+
+
+def test_names_of_any_kind_are_put_in_order() -> None:
+    names = ["conv_2", "two\nlines_1", "conv"]
+    ordered = by_creation([(name, {}) for name in names])
+    assert [name for name, _ in ordered] == ["conv", "two\nlines_1", "conv_2"]
 
 
 def test_resnets_file_is_read_by_name() -> None:

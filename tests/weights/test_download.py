@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from bitbrush.weights.bits import save_network
 from bitbrush.weights.cache import addresses, cached_file, pull
 from bitbrush.weights.catalogue import CATALOGUE, PublishedWeights
 from bitbrush.weights.download import Patience, download
-from bitbrush.weights.importing import build
+from bitbrush.weights.importing import build, import_weights
 
 CONTENT = bytes(range(256)) * 400
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -178,6 +179,26 @@ def test_nobody_there_is_one_line(target: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("SSL_CERT_FILE", "/nonexistent"),
+        ("HTTPS_PROXY", "ftp://127.0.0.1:1080"),
+        ("HTTPS_PROXY", "127.0.0.1:port"),
+    ],
+)
+def test_unusable_settings_of_the_environment_are_one_line(
+    target: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    # Where the package for such proxies is installed, they can be used.
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match="proxy or certificate settings") as caught:
+        fetch(target, "https://127.0.0.1:9/file")
+    assert "\n" not in str(caught.value)
+
+
 def test_endless_files_are_cut_off(
     server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +265,10 @@ def test_pull_fills_the_cache(server: Server, small_release: PublishedWeights) -
     assert list((cache_module.cache_folder() / "downloads").glob("*.safetensors")) == []
     pull("vgg19-normalised", patience=QUICK)
     assert len(server.requests) == 1
+    path.write_bytes(b"junk")
+    assert pull("vgg19-normalised", patience=QUICK) == path
+    assert len(server.requests) == 2
+    import_weights(path, "vgg19-normalised")
 
 
 def test_many_pulls_at_once(server: Server, small_release: PublishedWeights) -> None:

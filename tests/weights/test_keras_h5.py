@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,6 +173,14 @@ def no_weights(file: h5py.File) -> None:
     file.attrs["layer_names"] = np.array(["flatten"], "S20")
 
 
+def long_name(file: h5py.File) -> None:
+    file.attrs["layer_names"] = np.array(["x" * 300], "S300")
+
+
+def two_lines(file: h5py.File) -> None:
+    file.attrs["layer_names"] = np.array(["a\nb"], "S20")
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -200,6 +209,8 @@ def no_weights(file: h5py.File) -> None:
         (too_many_names, "no list of at most"),
         (no_names, "no Keras weight file"),
         (no_weights, "no layer with weights"),
+        (long_name, "too long"),
+        (two_lines, "no plain text"),
     ],
 )
 def test_hostile_files_are_refused_in_one_line(
@@ -213,6 +224,63 @@ def test_hostile_files_are_refused_in_one_line(
         read_keras_h5(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_many_names_that_are_one_long_string_are_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    length, count = 60_000, 1000
+    with h5py.File(path, "w") as file:
+        write(file)
+        names = ["x" * length, *["y"] * (count - 1)]
+        file.attrs["layer_names"] = np.array(names, h5py.string_dtype())
+    content = path.read_bytes()
+    # A string of variable length is stored as its length and where in the heap it is.
+    at = content.index(struct.pack("<I", length))
+    pointer = content[at : at + 16]
+    path.write_bytes(content[:at] + pointer * count + content[at + 16 * count :])
+    with h5py.File(path) as file:
+        assert set(file.attrs["layer_names"]) == {"x" * length}
+    with pytest.raises(InputError, match="layer_names are larger than the file"):
+        read_keras_h5(path)
+
+
+def test_a_length_that_lies_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        write(file)
+        file["ape"].attrs["weight_names"] = np.array(["x" * 3333], h5py.string_dtype())
+    content, length = path.read_bytes(), struct.pack("<I", 3333)
+    path.write_bytes(content.replace(length, struct.pack("<I", 2**28)))
+    with pytest.raises(InputError, match="weight_names are larger than the file"):
+        read_keras_h5(path)
+
+
+@pytest.mark.parametrize("version", ["earliest", "v108", "latest"])
+def test_every_layout_that_hdf5_writes_is_read(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=version) as file:
+        write(file, text=True)
+    assert [name for name, _ in read_keras_h5(path)] == ["zebra", "ape"]
+
+
+def test_names_in_a_heap_of_attributes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        write(file, text=True)
+        for index in range(20):
+            file.attrs[f"more{index}"] = index
+        if not hasattr(h5py.h5o.get_info(file.id), "meta_size"):
+            pytest.skip("this h5py does not tell where attributes are kept")
+    with pytest.raises(InputError, match="laid out unlike"):
+        read_keras_h5(path)
+
+
+def test_a_whole_models_long_description_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        write(file, text=True)
+        file.attrs["model_config"] = "{" + " " * 300_000 + "}"
+    assert [name for name, _ in read_keras_h5(path)] == ["zebra", "ape"]
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from safetensors.torch import save_file
 
 import bitbrush
 from bitbrush.errors import InputError, NetworkMissingError
+from bitbrush.networks.heads import set_classes
 from bitbrush.networks.taps import Network
-from bitbrush.weights import loading
+from bitbrush.weights import importing, loading
 from bitbrush.weights.bits import save_network
 from bitbrush.weights.cache import cached_file, import_into_cache, import_to
 from bitbrush.weights.importing import build, import_weights, sniff
@@ -105,9 +106,11 @@ def test_foreign_files_are_told_by_their_content(tmp_path: Path) -> None:
     safetensors, pickled = tmp_path / "a.safetensors", tmp_path / "b.pth"
     save_file(arrays, safetensors)
     torch.save(arrays, pickled)
-    old = tmp_path / "c.pth"
+    old = tmp_path / "c.bin"
     torch.save(arrays, old, _use_new_zipfile_serialization=False)
-    for path in (safetensors, pickled, old):
+    misnamed = tmp_path / "d.pth"
+    save_file(arrays, misnamed)
+    for path in (safetensors, pickled, old, misnamed):
         loaded, metadata = import_weights(path, NAME)
         assert torch.equal(loaded.get_parameter("colour.weight"), network.colour.weight)  # type: ignore[union-attr]
         assert metadata["source"] == path.name and len(metadata["source-sha256"]) == 64
@@ -139,6 +142,32 @@ def test_a_published_file_is_recognised() -> None:
     assert where_weights("resnet18-bmxnet") == f"cache: {path}"
 
 
+@pytest.mark.parametrize("classes", ["999999999999", "9" * 5000, "60000", "999999999"])
+def test_memory_is_kept_for_no_classes_that_a_file_does_not_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: str
+) -> None:
+    def shapes_only(network: Network, count: int) -> None:
+        assert all(value.is_meta for value in network.parameters())
+        set_classes(network, count)
+
+    monkeypatch.setattr(importing, "set_classes", shapes_only)
+    path = tmp_path / "own.safetensors"
+    save_network(build("squeezenet"), path, {"classes": classes})
+    with pytest.raises(InputError, match="damaged|does not fit") as caught:
+        import_weights(path, "squeezenet")
+    assert len(str(caught.value)) < 400
+
+
+def test_a_head_for_other_classes_is_read(tmp_path: Path) -> None:
+    network = build("squeezenet")
+    set_classes(network, 3)
+    path = tmp_path / "own.safetensors"
+    save_network(network, path, {"classes": "3"})
+    loaded, _ = import_weights(path, "squeezenet")
+    for key, value in network.state_dict().items():
+        assert loaded.state_dict()[key].shape == value.shape
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"short", b"\x12\x01" + bytes(6) + b"x" * 8, b"\xff" * 64, b"PK\x03\x04rest"]
 )
@@ -160,6 +189,8 @@ def test_rubbish_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
         ({"device": "cudo"}, "did you mean 'cuda'"),
         ({"device": "cuda:99"}, "no device cuda:99"),
         ({"device": "cpu:1"}, "unknown device"),
+        ({"device": "cpu:"}, "unknown device"),
+        ({"device": "cuda:"}, "unknown device"),
         ({"weights": "no/such/file"}, "there is no such file"),
     ],
 )

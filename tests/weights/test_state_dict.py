@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,52 @@ def test_anything_but_named_dense_tensors_is_refused(held: object, tmp_path: Pat
         read_state_dict(tmp_path / "other.pth")
 
 
-def test_other_suffixes_and_missing_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"must end in \.safetensors"):
-        read_state_dict(tmp_path / "net.pkl")
+def untouched(*_: object, **__: object) -> None:
+    pytest.fail("torch.load was called")
+
+
+def test_the_bytes_tell_the_format_not_the_name(files: dict[str, Path], tmp_path: Path) -> None:
+    for suffix, name in ((".safetensors", "a.pth"), (".pth", "pytorch_model.bin")):
+        path = files[suffix].rename(tmp_path / name)
+        assert read_state_dict(path).keys() == STATE.keys()
+
+
+def rewritten(path: Path, compression: int, times: int) -> None:
+    """The same archive with its records compressed, or listed several times."""
+    with zipfile.ZipFile(path) as archive:
+        records = [(record.filename, archive.read(record)) for record in archive.infolist()]
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in records:
+            archive.writestr(name, data)
+        archive.filelist *= times
+
+
+@pytest.mark.parametrize(
+    ("compression", "times", "message"),
+    [(zipfile.ZIP_DEFLATED, 1, "compressed"), (zipfile.ZIP_STORED, 50, "more than its size")],
+)
+def test_archives_that_unpack_to_more_are_refused_unopened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: int, times: int, message: str
+) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"a": torch.zeros(10_000)}, path)
+    rewritten(path, compression, times)
+    monkeypatch.setattr(torch, "load", untouched)
+    with pytest.raises(InputError, match=message):
+        read_state_dict(path)
+
+
+@pytest.mark.parametrize("version", ["2.4.0", "2.9.1+cpu"])
+def test_a_torch_that_runs_code_is_given_no_pickle(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr(torch, "load", untouched)
+    monkeypatch.setattr(torch, "__version__", version)
+    with pytest.raises(InputError, match=r"update torch to 2\.10"):
+        read_state_dict(files[".pth"])
+    assert read_state_dict(files[".safetensors"]).keys() == STATE.keys()
+
+
+def test_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_state_dict(tmp_path / "net.pth")

@@ -18,6 +18,13 @@ app.add_typer(weights, name="weights")
 
 Name = Annotated[str, typer.Argument(help="A network's name.", show_default=False)]
 
+REMEDIES = {
+    "shipped": "reinstall bitbrush",
+    "file": "replace the file that BITBRUSH_WEIGHTS names",
+    "cache": "pull or import it again",
+}
+"""What to do about damaged weights, by where they come from."""
+
 
 @weights.command("list")
 def list_weights(as_json: AsJson = False) -> None:
@@ -52,7 +59,10 @@ def pull(network: Name) -> None:
 
     held = find_default(network)
     if held is not None and held.origin == "shipped":
-        raise InputError(f"the weights of {network} come with bitbrush: nothing need be fetched")
+        raise InputError(
+            f"the weights of {network} come with bitbrush: nothing need be fetched; if they are "
+            "damaged, reinstall bitbrush"
+        )
     with progress(f"pulling {network}") as shown:
 
         def update(done: int, total: int | None) -> None:
@@ -110,14 +120,14 @@ def verify(
         except BitbrushError as error:
             row |= {"ok": False, "error": str(error)}
         rows.append(row)
-    bad = [row["network"] for row in rows if not row["ok"]]
+    bad = [f"{row['network']} ({REMEDIES[row['origin']]})" for row in rows if not row["ok"]]
     if as_json:
         print(json.dumps({"weights": rows}))
     else:
         for row in rows:
             print(f"{row['network']}: {row['sha256'] if row['ok'] else row['error']}")
     if bad:
-        raise InputError(f"damaged: {', '.join(bad)}; import or pull these again")
+        raise InputError(f"damaged: {', '.join(bad)}")
 
 
 @weights.command()

@@ -32,11 +32,11 @@ def by_creation(layers: KerasLayers) -> KerasLayers:
     Raises:
         InputError: two layers of one name and number.
     """
-    numbers = [re.fullmatch(r"(.*?)(?:_(\d{1,6}))?", name) for name, _ in layers]
+    numbers = [re.fullmatch(r"(.*?)(?:_(\d{1,6}))?", name, re.DOTALL) for name, _ in layers]
     keys = [(match[1], int(match[2] or 0)) for match in numbers if match is not None]
     for key, (name, _) in zip(keys, layers, strict=True):
         if keys.count(key) > 1:
-            raise InputError(f"two layers are called {name}; only numbers tell them apart")
+            raise InputError(f"two layers are called {name[:60]}; only numbers tell them apart")
     order = sorted(range(len(layers)), key=lambda index: keys[index][1])
     return [layers[index] for index in order]
 
@@ -235,7 +235,8 @@ def _kind(name: str, weights: Mapping[str, NDArray[Any]]) -> str:
     dims = weights["kernel"].ndim if "kernel" in weights else 0
     if dims in (2, 4):
         return "dense" if dims == 2 else "conv"
-    raise InputError(f"layer {name} is of a kind that no network here has: {', '.join(weights)}")
+    held = ", ".join(weights)[:60]
+    raise InputError(f"layer {name[:60]} is of a kind that no network here has: {held}")
 
 
 def _number(layer: tuple[str, Mapping[str, NDArray[Any]]]) -> int:

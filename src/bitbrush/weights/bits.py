@@ -126,18 +126,8 @@ def load_into(network: Network, state: Mapping[str, Tensor]) -> None:
     Raises:
         InputError: missing, superfluous or misshapen arrays, or values that are not finite.
     """
-    expected = expected_shapes(network)
-    missing, extra = expected.keys() - state.keys(), state.keys() - expected.keys()
-    if missing or extra:
-        what = f"lacks {min(missing)!r}" if missing else f"has {min(extra)!r}, which is no part"
-        raise InputError(f"the file does not fit {network.name}: it {what}")
-    for name, shape in expected.items():
-        value = state[name]
-        if tuple(value.shape) != shape:
-            raise InputError(
-                f"the file does not fit {network.name}: {name} is {list(value.shape)}, "
-                f"not {list(shape)}"
-            )
+    check_shapes(network, state)
+    for name, value in state.items():
         if (value.dtype == torch.uint8) != name.endswith(".weight.bits"):
             raise InputError(f"the file is damaged: {name} is stored as {value.dtype}")
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -155,6 +145,25 @@ def load_into(network: Network, state: Mapping[str, Tensor]) -> None:
     for name, buffer in network.named_buffers():
         if name.endswith("num_batches_tracked"):
             buffer.zero_()
+
+
+def check_shapes(network: Network, state: Mapping[str, Tensor]) -> None:
+    """Whether a file has the arrays that a network needs, and no others. Works on the meta device.
+
+    Raises:
+        InputError: missing, superfluous or misshapen arrays.
+    """
+    expected = expected_shapes(network)
+    missing, extra = expected.keys() - state.keys(), state.keys() - expected.keys()
+    if missing or extra:
+        what = f"lacks {min(missing)!r}" if missing else f"has {min(extra)!r}, which is no part"
+        raise InputError(f"the file does not fit {network.name}: it {what}")
+    for name, shape in expected.items():
+        if tuple(state[name].shape) != shape:
+            raise InputError(
+                f"the file does not fit {network.name}: {name} is {list(state[name].shape)}, "
+                f"not {list(shape)}"
+            )
 
 
 def expected_shapes(network: Network) -> dict[str, tuple[int, ...]]:

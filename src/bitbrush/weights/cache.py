@@ -61,12 +61,12 @@ def pull(
         progress: called while it is fetched.
         patience: how long to insist.
     Returns:
-        the file in the cache; at once if it is there already.
+        the file in the cache; nothing is fetched if it is there already, whole and fitting.
     Raises:
         InputError: the network has no published file, no address gave it, or it does not fit.
     """
     target = cached_file(network_spec(name).name)
-    if target.exists():
+    if _usable(target, name):
         return target
     entry = published(name)
     if entry is None:
@@ -75,11 +75,20 @@ def pull(
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             # Whoever held the lock may have done the work.
-            if not target.exists():
+            if not _usable(target, name):
                 _fetch(entry, target, progress, patience)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from error
     return target
+
+
+def _usable(path: Path, name: str) -> bool:
+    """Whether a file is there and loads, since one that is damaged is to be fetched again."""
+    try:
+        import_weights(path, name)
+    except InputError:
+        return False
+    return True
 
 
 def _fetch(

@@ -68,7 +68,8 @@ def download(
     Returns:
         the SHA-256 of the file.
     Raises:
-        InputError: no address gave the file; the text names the last reason for each.
+        InputError: no address gave the file (the text names the last reason for each), or the
+            environment's settings for proxies or certificates are unusable.
     """
     patience = patience or Patience()
     part = target.with_name(target.name + ".part")
@@ -109,8 +110,16 @@ def _from_one(
     # Whoever paints needs none of it, which is 6 MB.
     import httpx
 
+    try:
+        opened = httpx.Client(follow_redirects=True, timeout=patience.timeout)
+    # A proxy that is no address or needs another package, or certificates that are not there.
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        raise InputError(
+            "the proxy or certificate settings of this environment cannot be used: "
+            + " ".join(str(error).split())
+        ) from error
     reason = ""
-    with httpx.Client(follow_redirects=True, timeout=patience.timeout) as client:
+    with opened as client:
         for attempt in range(patience.attempts):
             if attempt:
                 time.sleep(patience.pause * 2 ** (attempt - 1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..networks.heads import set_classes
 from ..networks.registry import network_spec
 from ..networks.taps import Network, check_state
-from .bits import FORMAT, load_into, read_network_file
+from .bits import FORMAT, check_shapes, load_into, read_network_file
 from .catalogue import published
 from .download import file_sha256
 
@@ -23,6 +23,7 @@ FileFormat = Literal["bitbrush", "keras_h5", "mxnet_params", "state_dict"]
 Pooling = Literal["max", "average"]
 
 _MAX_HEADER = 10**8
+_MOST_DIGITS = 9
 _SEED = 20260
 
 
@@ -50,10 +51,11 @@ def import_weights(
         arrays, metadata = read_network_file(path)
         if metadata.get("network") != name:
             raise InputError(f"{path} holds {metadata.get('network')}, not {name}")
+        # Trained on other pictures than ImageNet's, if it names them.
+        classes = _classes(path, arrays, metadata, name)
         network = build(name, pooling)
-        if (classes := metadata.get("classes", "")).isdecimal():
-            # Trained on other pictures than ImageNet's.
-            set_classes(network, int(classes))
+        if classes is not None:
+            set_classes(network, classes)
         # Settled first: the file holds quantized kernels, which are then used to the last bit.
         network.settle()
         load_into(network, arrays)
@@ -108,6 +110,26 @@ def build(name: str, pooling: Pooling | None = None) -> Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         return network_spec(name).build(pooling)
+
+
+def _classes(
+    path: Path, arrays: Mapping[str, Tensor], metadata: Mapping[str, str], name: str
+) -> int | None:
+    """How many classes a file of ours says it tells apart; None if it says nothing.
+
+    Believed only once its arrays are seen to have the shapes of such a network: memory for a
+    classifier of any size would be reserved else.
+    """
+    text = metadata.get("classes", "")
+    if not text.isdecimal():
+        return None
+    if len(text) > _MOST_DIGITS:
+        raise InputError(f"{path} is damaged: it says it has {text[:_MOST_DIGITS]}… classes")
+    with torch.device("meta"):
+        network = build(name)
+        set_classes(network, int(text))
+    check_shapes(network, arrays)
+    return int(text)
 
 
 def _is_ours(header: bytes) -> bool:

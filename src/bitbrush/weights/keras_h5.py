@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .hdf5_strings import StringLists
 
 MOST_NAMES = 4096
 """In one list; the deepest network here has 250 layers."""
+
+LONGEST_NAME = 255
 
 
 def read_keras_h5(path: str | Path) -> list[tuple[str, dict[str, NDArray[Any]]]]:
@@ -37,7 +40,7 @@ def read_keras_h5(path: str | Path) -> list[tuple[str, dict[str, NDArray[Any]]]]
         raise InputError(f"no such file: {path}")
     try:
         with h5py.File(path, "r") as file:
-            return _Reader(path.stat().st_size).layers(file)
+            return _Reader(path).layers(file)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     # The HDF5 library reports damage through nearly every kind of exception there is.
@@ -48,9 +51,9 @@ def read_keras_h5(path: str | Path) -> list[tuple[str, dict[str, NDArray[Any]]]]
 class _Reader:
     """Reads one file, whose size is the budget of bytes for all arrays together."""
 
-    def __init__(self, budget: int) -> None:
-        self.size = budget
-        self.budget = budget
+    def __init__(self, path: Path) -> None:
+        self.size = self.budget = path.stat().st_size
+        self.strings = StringLists(path)
 
     def layers(self, file: h5py.File) -> list[tuple[str, dict[str, NDArray[Any]]]]:
         root: h5py.Group = file
@@ -81,17 +84,20 @@ class _Reader:
         names: list[str] = []
         for part in keys:
             attribute = group.attrs.get_id(part)
-            if len(attribute.shape) != 1 or attribute.shape[0] > MOST_NAMES:
+            if len(attribute.shape) != 1 or len(names) + attribute.shape[0] > MOST_NAMES:
                 raise InputError(f"its {key} are no list of at most {MOST_NAMES}")
             # An empty list is stored as floats, having no string to take a type from.
             if attribute.shape[0] == 0:
                 continue
             if attribute.shape[0] * attribute.dtype.itemsize > self.size:
                 raise InputError(f"its {key} are larger than the file")
-            if h5py.check_string_dtype(attribute.dtype) is None:
+            text = h5py.check_string_dtype(attribute.dtype)
+            if text is None:
                 raise InputError(f"its {key} are no text")
+            if text.length is None:
+                self.strings.check(group, part)
             for name in group.attrs[part]:
-                names.append(name.decode() if isinstance(name, bytes) else str(name))
+                names.append(_checked(name.decode() if isinstance(name, bytes) else str(name)))
         return names
 
     def _group(self, parent: h5py.Group, path: str) -> h5py.Group:
@@ -131,3 +137,10 @@ class _Reader:
         array = np.empty(data.shape, dtype=data.dtype.newbyteorder("="))
         data.read_direct(array)
         return array
+
+
+def _checked(name: str) -> str:
+    """A name that fits into one line of a message."""
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(f"it names {name[:60]!r}…, which is too long or no plain text")
+    return name

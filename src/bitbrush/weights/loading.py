@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,8 +67,8 @@ def load_network(
             packed wherever that can be: the network has such layers, and Numba is there.
         device: cpu, cuda or mps; cuda:1 and so on for further GPUs.
         pooling: instead of the network's own, "max" or "average".
-        precision: of the packed engine's gradient to the image: "float32", "bf16", "low-bit", or
-            "auto", the fastest that this CPU has.
+        precision: of the packed engine's gradient to the image: "float32", "bf16", "int8",
+            "low-bit", or "auto", the fastest that this CPU has.
     Raises:
         NetworkMissingError: "default", and the weights are not on this machine.
         InputError: an unknown name, engine, precision or device, a device that is not there, a bad
@@ -208,8 +209,9 @@ def _named_files() -> dict[str, Path]:
 
 
 def _device(name: str) -> torch.device:
-    kind, _, index = name.partition(":")
-    if kind not in DEVICES or (index and not (kind == "cuda" and index.isdecimal())):
+    kind, colon, index = name.partition(":")
+    numbered = kind == "cuda" and re.fullmatch("0|[1-9][0-9]{0,3}", index)
+    if kind not in DEVICES or (colon and not numbered):
         raise unknown_name("device", name, DEVICES)
     if kind == "cuda":
         there = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -25,9 +25,9 @@ def require_imagenet(name: str, weights: Path | str | None = "default") -> None:
     path = resolve_path(name, weights).path
     # By what a file says of itself, since a packed network no longer shows its head.
     told = "" if path is None else read_metadata(path).get("classes", "")
-    if told.isdecimal() and int(told) != len(imagenet_classes()):
+    if told and told != str(len(imagenet_classes())):
         raise InputError(
-            f"{name} in {path} knows {told} classes, not ImageNet's 1,000; "
+            f"{name} in {path} knows {told[:12]} classes, not ImageNet's 1,000; "
             "choose other weights or another network"
         )
 
