@@ -22,7 +22,8 @@ from .colour_profile import grey_to_srgb, is_srgb, to_srgb
 from .files import open_picture, read_bytes
 from .picture import Picture
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
+"""Of Exif: how a picture is turned and mirrored, 1 to 8."""
 
 
 def read_image(path: str | os.PathLike[str]) -> Picture:
@@ -47,7 +48,7 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
         notes = _notes_of_frames(image)
         low_bytes = _low_bytes(data, image, path)
         image.load()
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = image.getexif().get(ORIENTATION, 1)
         rgb, alpha, colour_notes = _channels(image, low_bytes)
     except InputError as error:
         raise InputError(f"{path} cannot be used: {error}") from error
@@ -56,8 +57,8 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
     except Exception as error:  # decoders raise nearly anything for damaged data
         raise InputError(f"{path} is damaged or incomplete: {error}") from error
     return Picture(
-        rgb=_tensor(_upright(rgb, orientation)),
-        alpha=None if alpha is None else _tensor(_upright(alpha, orientation)),
+        rgb=_tensor(upright(rgb, orientation)),
+        alpha=None if alpha is None else _tensor(upright(alpha, orientation)),
         notes=(*notes, *colour_notes),
         name=path.name,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -75,16 +76,16 @@ def from_pillow(image: Image.Image) -> Picture:
     """
     try:
         image.load()
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = image.getexif().get(ORIENTATION, 1)
         rgb, alpha, notes = _channels(image, None)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # as for files
         raise InputError(f"the image cannot be read: {error}") from error
-    pixels = _tensor(_upright(rgb, orientation))
+    pixels = _tensor(upright(rgb, orientation))
     return Picture(
         rgb=pixels,
-        alpha=None if alpha is None else _tensor(_upright(alpha, orientation)),
+        alpha=None if alpha is None else _tensor(upright(alpha, orientation)),
         notes=notes,
         name="image",
         sha256=hashlib.sha256(pixels.numpy().tobytes()).hexdigest(),
@@ -186,7 +187,7 @@ def _swapped(layout: object) -> str | None:
     return layout[:-1] + ("B" if order == "L" else "L")
 
 
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """[H, W, C] turned and mirrored as the Exif orientation (1 to 8) says."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)

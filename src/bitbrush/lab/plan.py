@@ -17,6 +17,7 @@ from .. import __version__
 from ..errors import InputError
 from ..style.settings import PaintSettings, make_settings, option_name
 from ..style.sources import is_name_of_style
+from ..weights.download import file_sha256
 from ..weights.loading import find_default
 from .evaluate import ENDINGS, is_picture
 
@@ -114,7 +115,7 @@ def mark_of_weights(network: str, weights: str) -> str | None:
 @cache
 def digest(path: Path) -> str:
     """SHA-256 in hex of a file, which is taken not to change while the process runs."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_sha256(path)
 
 
 def cells_once(cells: Iterable[Cell]) -> list[Cell]:

@@ -6,27 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from ..errors import InputError
 from ..images import from_pillow
 from ..images.colour_profile import is_srgb
 from ..images.files import open_picture
+from ..images.reading import ORIENTATION, upright
 
 PICTURE_ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 IMAGE_COLUMNS = ("image", "img")
-
-_ORIENTATION = 0x0112
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What undoes an Exif orientation. Pillow's function writes Exif anew, too, which can fail."""
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -89,8 +79,13 @@ def decoded_picture(data: bytes, name: str) -> Image.Image:
         # long; and there may be hundreds of thousands.
         if picture.mode in ("L", "RGB") and is_srgb(picture.info.get("icc_profile")):
             picture.load()
-            turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-            return (picture if turn is None else picture.transpose(turn)).convert("RGB")
+            # Pillow's own way would write Exif anew, too, which can fail.
+            orientation = picture.getexif().get(ORIENTATION, 1)
+            picture = picture.convert("RGB")
+            if orientation == 1:
+                return picture
+            turned = upright(np.asarray(picture), orientation)
+            return Image.fromarray(np.ascontiguousarray(turned))
         rgb = from_pillow(picture).rgb[0].permute(1, 2, 0)
     except MemoryError:
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,12 @@ from torch import Tensor
 from ...classify import imagenet_classes, top_classes
 from ...errors import InputError
 from ...images import Picture, resize
-from ...images.files import read_bytes
 from ...networks.registry import network_spec
 from ...quantizers import ESTIMATORS
 from ...style.defaults import DEFAULTS
 from ...style.scales import fitted
 from ...style.settings import PaintSettings
+from ...weights.download import file_sha256
 from ...weights.loading import load_network, resolve_weights
 from ..judge import SQUEEZENET, Judge
 from .budget import Budget, ContentDistance, eight_bit, l2_distance, make_budget
@@ -122,7 +121,7 @@ class Found:
 def _style_hash(style: str) -> str | None:
     """SHA-256 of a style's file; None of a built-in one, which is drawn."""
     path = Path(style)
-    return hashlib.sha256(read_bytes(path)).hexdigest() if path.is_file() else None
+    return file_sha256(path) if path.is_file() else None
 
 
 class Study:
