@@ -45,6 +45,8 @@ def check_ray(address: str) -> None:
     Raises:
         InputError: Ray is missing, it is no address, or nothing answers there.
     """
+    # Before Ray is imported: it reports nothing to anybody.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray  # noqa: F401
     except ImportError:
@@ -69,8 +71,6 @@ def connected(address: str, workers: int, threads: int) -> Iterator[int]:
         InputError: Ray is missing, or there is no cluster at that address.
     """
     check_ray(address)
-    # Before Ray is imported: it reports nothing to anybody.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -170,7 +170,9 @@ def _need(scores: Mapping[float, Mapping[Sources, float]]) -> tuple[bool | None,
     everywhere = {times: found for times, found in scores.items() if found.keys() >= none.keys()}
     told = f"best with {_name(_best(everywhere, none))}"
     some = {times: found for times, found in everywhere.items() if times}
-    if len(none) < 2 or not some:
+    if not some:
+        return None, "no other weight was painted and judged on all pairs"
+    if len(none) < 2:
         return None, f"{told} (one pair)"
     # The best of eight weights would look good by chance on the pairs that it was chosen by.
     found = compared([none[pair] / some[_best(some, none.keys() - {pair})][pair] for pair in none])
