@@ -208,12 +208,10 @@ def test_two_paintings_at_a_time_leave_the_threads_as_they_were() -> None:
             ended.set()
             one.join(60)
 
-    other = Thread(target=second)
-    other.start()
-    other.join(60)
-    later = Thread(target=lambda: found.append(torch.get_num_threads()))
-    later.start()
-    later.join(60)
+    for work in (second, lambda: found.append(torch.get_num_threads())):
+        later = Thread(target=work)
+        later.start()
+        later.join(60)
     assert found == [usual, usual]
 
 
