@@ -1,8 +1,8 @@
 """Estimated against measured memory of paintings: PYTHONPATH=src python benchmarks/memory.py
 
 Each painting is made in a process of its own, from random pictures and random weights, at one
-scale. Printed are the estimate that `bitbrush paint` makes before it begins, the highest resident
-memory of the process, and their ratio. Linux only.
+scale, with a checkpoint of its last step. Printed are the estimate that `bitbrush paint` makes
+before it begins, the highest resident memory of the process, and their ratio. Linux only.
 
     python benchmarks/memory.py                      every case
     python benchmarks/memory.py --sizes 256,512      some sizes
@@ -15,6 +15,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def measure(settings: dict[str, Any], threads: int) -> dict[str, float]:
 
     import numpy as np
 
+    from bitbrush.style.checkpoint import Checkpoint, save_checkpoint
     from bitbrush.style.memory import estimated_peak
     from bitbrush.style.paint import Session
     from bitbrush.style.settings import make_settings
@@ -70,6 +72,9 @@ def measure(settings: dict[str, Any], threads: int) -> dict[str, float]:
     started = time.monotonic()
     for step in session.steps():
         if step.done == step.steps:
+            with tempfile.TemporaryDirectory() as folder:
+                checkpoint = Checkpoint(session.run(), step.state())
+                save_checkpoint(checkpoint, Path(folder) / "checkpoint")
             session.painting(step)
             steps = step.steps
     seconds = (time.monotonic() - started) / steps

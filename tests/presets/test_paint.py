@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bitbrush.errors import InputError
 from bitbrush.images import Picture, read_metadata
 from bitbrush.presets import Finish, Preset, Print, load_preset, preset_names
 from bitbrush.presets.paint import PresetSession, cropped, paint_preset
@@ -92,6 +93,15 @@ def test_print_enlarges_before_the_finish_and_is_noted(tmp_path: Path) -> None:
     assert paint_preset(picture(75, 50), poster, "waves", size=75).image.shape[-2:] == (75, 50)
     poster = dataclasses.replace(poster, settings={"steps": 1, "size": 50})
     assert paint_preset(picture(75, 50), poster, "waves").image.shape[-2:] == (90, 60)
+
+
+def test_a_print_too_large_for_the_memory_is_refused_before_anything_is_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poster = Preset("poster", "large", settings={"size": 40, "steps": 1}, print=Print(16000))
+    monkeypatch.setattr("bitbrush.style.memory.available_memory", lambda: 2e9)
+    with pytest.raises(InputError, match="a print of 16000x12800 px would take"):
+        PresetSession(picture(32, 40), ["waves"], *poster.with_explicit({}))
 
 
 def test_the_painting_under_the_finish_is_the_plain_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from bitbrush.errors import InputError
 from bitbrush.style import footprint, memory
@@ -76,6 +78,28 @@ def test_estimate_counts_what_takes_memory(make_job: MakeJob) -> None:
         {"style_size": 8192},
     ):
         assert memory.estimated_peak(make_job(size=1024, **more)) > 1.05 * usual, more
+
+
+def test_estimate_counts_the_picture_to_begin_with(make_job: MakeJob) -> None:
+    plain = make_job(size=64)
+    begun = dataclasses.replace(plain, init=torch.zeros(1, 3, 2000, 3000))
+    more = memory.estimated_peak(begun) - memory.estimated_peak(plain)
+    assert more == pytest.approx(3 * 2000 * 3000 * 4)
+
+
+def test_a_print_that_does_not_fit_is_refused_with_one_that_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 2e9)
+    memory.check_print(3600, 3600)
+    with pytest.raises(InputError, match="16384x12000 px would take about 10.2 GB") as caught:
+        memory.check_print(12000, 16384)
+    named = re.search(r"; (\d+) pixels", str(caught.value))
+    assert named is not None
+    edge = int(named[1])
+    memory.check_print(edge * 12000 // 16384, edge)
+    with pytest.raises(InputError):
+        memory.check_print(edge * 12000 // 16384 + 2, edge + 2)
 
 
 def test_available_memory_is_the_smaller_of_machine_and_limit(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..images import Picture, check_paintable, resize
+from ..style.memory import check_print
 from ..style.paint import Painting, Session
 from ..style.settings import PaintSettings
 from ..style.sources import Source, as_picture
@@ -35,7 +36,8 @@ class PresetSession(Session):
         """As `Session`, with the crop.
 
         Raises:
-            InputError: as `Session`; or the crop leaves too little to paint.
+            InputError: as `Session`; or the crop leaves too little to paint, or the print would not
+                fit into memory.
         """
         self.preset = preset
         picture = as_picture(content)
@@ -43,6 +45,7 @@ class PresetSession(Session):
             picture = cropped(picture, preset.crop)
             check_paintable(picture)
         super().__init__(picture, styles, settings)
+        check_print(*self.output_size())
 
     def run(self) -> dict[str, Any]:
         """All that decides about the result."""

@@ -20,8 +20,9 @@ SPARE = 3
 """Further copies that there are while the network is not at work: what blurring the gradient, the
 optimiser's step, resizing and writing need."""
 
-LBFGS_PICTURES = 24
-"""Further copies that L-BFGS keeps: ten pairs of differences, and a few vectors."""
+LBFGS_PICTURES = 72
+"""Further copies with L-BFGS: ten pairs of differences and a few vectors, which there are three
+times while a checkpoint is written."""
 
 EARLY = 3
 """Copies of the picture before the first step, when styles are looked at."""
@@ -41,6 +42,10 @@ KERNELS = 45e6
 PIXEL = 12
 """Bytes of a pixel: three floats."""
 
+PRINT_PIXEL = 50
+"""Bytes of a pixel while a picture is enlarged for print, finished and written: four pictures of
+floats, and Pillow's."""
+
 
 def estimated_peak(job: Job, size: int | None = None) -> float:
     """Bytes of memory at the highest point of a painting.
@@ -54,7 +59,8 @@ def estimated_peak(job: Job, size: int | None = None) -> float:
 def _peak(job: Job, cost: Footprint, size: int) -> float:
     """As `estimated_peak`. A smaller scale may take more than one that is painted in tiles."""
     weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
-    sources = sum(source.numel() for source in (job.content, *job.styles)) * 4
+    given = (job.content, *job.styles, *(() if job.init is None else (job.init,)))
+    sources = sum(source.numel() for source in given) * 4
     edges = [size]
     while edges[-1] / 2 >= job.settings.min_size:
         edges.append(round(edges[-1] / 2))
@@ -179,3 +185,19 @@ def check_memory(job: Job) -> None:
         f"a painting of {wanted} px would take about {needed / 1e9:.1f} GB of memory, "
         f"and {available / 1e9:.1f} GB are free; {way}"
     )
+
+
+def check_print(height: int, width: int) -> None:
+    """Makes sure that a painting of any size can be enlarged to this one, in pixels, and written.
+
+    Raises:
+        InputError: there is not enough memory; the text names the long edge that would fit.
+    """
+    needed, available = PROCESS + PRINT_PIXEL * height * width, available_memory()
+    if needed > available:
+        share = math.sqrt(max(available - PROCESS, 0) / (PRINT_PIXEL * height * width))
+        raise InputError(
+            f"a print of {width}x{height} px would take about {needed / 1e9:.1f} GB of memory, "
+            f"and {available / 1e9:.1f} GB are free; {int(share * max(height, width))} pixels in "
+            "the preset's print would fit"
+        )
