@@ -15,7 +15,10 @@ import torch
 
 from bitbrush.errors import InputError
 from bitbrush.style import footprint, memory
+from bitbrush.style.defaults import resolved
 from bitbrush.style.job import Job
+from bitbrush.style.settings import make_settings
+from bitbrush.weights.loading import load_network
 
 ROOT = Path(__file__).parents[2]
 MakeJob = Callable[..., Job]
@@ -53,10 +56,40 @@ def test_what_one_kind_of_painting_takes_is_measured_once(
     monkeypatch.setattr(footprint, "_trial", trial)
     first = make_job(size=64).footprint
     assert make_job(size=128, steps=3, content_weight=2.0).footprint is first
-    assert len(measured) == 2
-    for more in ({"statistic": "gram"}, {"content_taps": "stage1.block1"}, {"style_taps": "stem"}):
+    assert len(measured) == 3
+    for more in (
+        {"statistic": "gram"},
+        {"content_taps": "stage1.block1"},
+        {"style_taps": "stem"},
+        {"estimator": "identity"},
+    ):
         make_job(size=64, **more).footprint  # noqa: B018  (is measured when it is asked for)
-    assert len(measured) == 8
+    assert len(measured) == 15
+
+
+@pytest.mark.parametrize("estimator", ["ste", "approx"])
+def test_what_is_made_once_does_not_change_what_a_pixel_takes(
+    estimator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(footprint, "_known", {})
+    settings = resolved(make_settings({"network": "quicknet-v1", "estimator": estimator}))
+    network = load_network("quicknet-v1", "none", engine="packed")
+    picture = torch.zeros(1, 3, 40, 40)
+    job = Job(picture, [picture], network, settings)
+    first, again = footprint._measured(job), footprint._measured(job)
+    assert first == again
+    assert first.step > first.look > 0
+
+
+def test_whole_distributions_of_every_style_stay(make_job: MakeJob) -> None:
+    style = torch.rand(1, 3, 40, 44)
+
+    def kept(styles: int, **more: object) -> float:
+        job = make_job(styles=[style] * styles, statistic="sliced-wasserstein", **more)
+        return memory._styles(job, job.footprint, 1024, 1024)[1]
+
+    assert kept(1) > 0
+    assert kept(3, orientations=4) == pytest.approx(12 * kept(1), rel=0.01)
 
 
 def test_where_nothing_fits_no_size_is_named(
@@ -88,18 +121,19 @@ def test_estimate_counts_the_picture_to_begin_with(make_job: MakeJob) -> None:
 
 
 def test_a_print_that_does_not_fit_is_refused_with_one_that_would(
-    monkeypatch: pytest.MonkeyPatch,
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    job = make_job()
     monkeypatch.setattr(memory, "available_memory", lambda: 2e9)
-    memory.check_print(3600, 3600)
+    memory.check_print(job, 3600, 3600)
     with pytest.raises(InputError, match="16384x12000 px would take about 10.2 GB") as caught:
-        memory.check_print(12000, 16384)
+        memory.check_print(job, 12000, 16384)
     named = re.search(r"; (\d+) pixels", str(caught.value))
     assert named is not None
     edge = int(named[1])
-    memory.check_print(edge * 12000 // 16384, edge)
+    memory.check_print(job, edge * 12000 // 16384, edge)
     with pytest.raises(InputError):
-        memory.check_print(edge * 12000 // 16384 + 2, edge + 2)
+        memory.check_print(job, edge * 12000 // 16384 + 2, edge + 2)
 
 
 def test_available_memory_is_the_smaller_of_machine_and_limit(

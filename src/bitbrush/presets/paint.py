@@ -45,7 +45,7 @@ class PresetSession(Session):
             picture = cropped(picture, preset.crop)
             check_paintable(picture)
         super().__init__(picture, styles, settings)
-        check_print(*self.output_size())
+        check_print(self.job, *self.output_size())
 
     def run(self) -> dict[str, Any]:
         """All that decides about the result."""

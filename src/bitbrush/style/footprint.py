@@ -12,6 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from ..engine.buffers import arena
 from ..engine.notes import plainly
+from ..networks.registry import NETWORKS
 from ..networks.taps import Network
 from ..quantizers import image_estimator
 from .losses import ContentTerm, StyleTerm, Term
@@ -33,7 +34,7 @@ SAVED = 1.25
 GAPS = 1.2
 """Memory of the packed engine's arena over what is lent of it at a time."""
 
-UNSEEN = 2.2
+UNSEEN = 1.7
 """What a packed network takes over what is seen of it, where torch's graph runs through it: its
 functions keep bits and pass on maps of their own, which torch does not tell of."""
 
@@ -48,10 +49,12 @@ class Footprint:
     Attributes:
         step: at the highest point of a step.
         look: the same without a gradient.
+        kept: of a style, what stays to the end where its distributions are kept whole.
     """
 
     step: float
     look: float
+    kept: float
 
 
 _known: dict[object, Footprint] = {}
@@ -65,7 +68,9 @@ def footprint(job: Job) -> Footprint:
     shapes = tuple((name, tuple(value.shape)) for name, value in held)
     taps = (tuple(job.content_taps()), tuple(job.style_taps()), tuple(job.taps()))
     kind = (network.engine, network.precision, job.settings.pooling, str(network.mean.device))
-    key = (network.name, shapes, kind, taps, job.statistic)
+    key = (network.name, shapes, kind, taps, job.statistic, job.estimator)
+    if network.name not in NETWORKS:
+        return _measured(job)  # a user's own, of which shapes do not tell everything
     if key not in _known:
         _known[key] = _measured(job)
     return _known[key]
@@ -77,6 +82,7 @@ def _measured(job: Job) -> Footprint:
     smallest = max((tap.smallest + tap.stride for tap in known), default=1)
     trials = PACKED_TRIALS if job.network.engine == "packed" else TRIALS
     sides = [max(side, side // trials[0] * smallest) for side in trials]
+    _trial(job, sides[0])  # of what is made once, such as filters for the way back
     small, large = (_trial(job, side) for side in sides)
     pixels = sides[1] ** 2 - sides[0] ** 2
     costs = zip(dataclasses.astuple(large), dataclasses.astuple(small), strict=True)
@@ -88,7 +94,7 @@ def _trial(job: Job, side: int) -> Footprint:
     network, statistic = job.network, job.statistic
     random = torch.Generator().manual_seed(0)
     picture = torch.rand(1, 3, side, side, generator=random).to(network.mean.device)
-    with image_estimator(None), torch.no_grad(), _Counter(network) as looking:
+    with torch.no_grad(), _Counter(network) as looking:
         features = network(picture, job.taps()) if job.taps() else {}
     terms: dict[str, list[Term]] = {tap: [] for tap in features}
     for tap in job.content_taps():
@@ -101,9 +107,11 @@ def _trial(job: Job, side: int) -> Footprint:
     copies = TAPS * taps if network.keeps_taps else content
     positions = max((value[0, 0].numel() for value in features.values()), default=0)
     largest = max((value.numel() * 4 for value in features.values()), default=0)
+    sliced = statistic == "sliced-wasserstein"
+    kept = sum(features[tap].numel() * 4 for tap in job.style_taps()) if sliced else 0.0
     features.clear()
     picture.requires_grad_(True)
-    with image_estimator(None), _Counter(network) as painting:
+    with image_estimator(job.estimator), _Counter(network) as painting:
         features = network(picture, list(terms)) if terms else {}
         overwrite = not network.keeps_taps
         losses = [
@@ -113,13 +121,13 @@ def _trial(job: Job, side: int) -> Footprint:
         if losses:
             torch.autograd.grad(torch.stack(losses).sum(), picture)
     # Projections of this picture and of the style, their bins and how far they move.
-    sliced = statistic == "sliced-wasserstein" and bool(job.style_taps())
-    moment = 3 * PROJECTIONS * 4 * positions if sliced else 0.0
+    moment = 3 * PROJECTIONS * 4 * positions if kept else 0.0
     largest = max(painting.largest, largest)
     unseen = UNSEEN if network.engine == "packed" and network.keeps_taps else 1.0
     return Footprint(
         step=unseen * (SAVED * painting.saved + GAPS * painting.lent + copies) + moment,
         look=max(taps + 2 * largest, GAPS * looking.lent),
+        kept=kept,
     )
 
 

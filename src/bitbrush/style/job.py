@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import InputError, unknown_name
 from ..images import resize
 from ..networks.taps import Network
+from ..quantizers import Estimator
 from .colour import recoloured
 from .footprint import Footprint
 from .footprint import footprint as measured_footprint
@@ -89,6 +90,14 @@ class Job:
     def statistic(self) -> str:
         """What of a tap counts as style; any of them where no style is compared."""
         return self.settings.statistic or "covariance"
+
+    @property
+    def estimator(self) -> Estimator | None:
+        """Of the gradient on its way to the picture; None: each layer's own."""
+        name = self.settings.estimator
+        if name in (None, "trained"):
+            return None
+        return Estimator(str(name), self.settings.estimator_width or 1.0)
 
     def style_shares(self) -> list[float]:
         """Weight of each style, adding up to 1."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..engine.rounding import rounding_seed
 from ..errors import PaintingError
 from ..images import resize
-from ..quantizers import Estimator, image_estimator
+from ..quantizers import image_estimator
 from .adam import Adam
 from .canvas import Canvas, make_canvas
 from .job import Job
@@ -237,10 +237,7 @@ class ScalePainter:
         for parameter in self.canvas.parameters:
             parameter.grad = None
         image = self.canvas.image()
-        with (
-            image_estimator(_estimator(settings.estimator, settings)),
-            rounding_seed(settings.seed),
-        ):
+        with image_estimator(self.job.estimator), rounding_seed(settings.seed):
             gradient, parts = self.objective.gradient(image.detach(), self.random)
         loss_value = sum(parts.values())
         if not (math.isfinite(loss_value) and bool(gradient.isfinite().all())):
@@ -321,9 +318,3 @@ def _optimizer(job: Job, canvas: Canvas) -> torch.optim.Optimizer | Adam:
     window = job.settings.step_window or 1
     shared = partial(blurred, times=window // 2) if window > 1 else None
     return Adam(canvas.parameters, lr=rate, shared=shared)
-
-
-def _estimator(name: str | None, settings: Any) -> Estimator | None:
-    if name in (None, "trained"):
-        return None
-    return Estimator(str(name), settings.estimator_width or 1.0)

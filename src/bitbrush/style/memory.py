@@ -58,14 +58,19 @@ def estimated_peak(job: Job, size: int | None = None) -> float:
 
 def _peak(job: Job, cost: Footprint, size: int) -> float:
     """As `estimated_peak`. A smaller scale may take more than one that is painted in tiles."""
-    weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
-    given = (job.content, *job.styles, *(() if job.init is None else (job.init,)))
-    sources = sum(source.numel() for source in given) * 4
     edges = [size]
     while edges[-1] / 2 >= job.settings.min_size:
         edges.append(round(edges[-1] / 2))
+    return _throughout(job) + max(_scale(job, cost, edge, size) for edge in edges)
+
+
+def _throughout(job: Job) -> float:
+    """Bytes that there are from the beginning to the end."""
+    weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
+    given = (job.content, *job.styles, *(() if job.init is None else (job.init,)))
+    sources = sum(source.numel() for source in given) * 4
     process = PROCESS + (KERNELS if job.network.engine == "packed" else 0)
-    return process + weights + sources + max(_scale(job, cost, edge, size) for edge in edges)
+    return process + weights + sources
 
 
 def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
@@ -76,24 +81,29 @@ def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
     seen = _seen(height, width, settings, settings.roll or 0)
     step = cost.step * _at_once(job, *seen) + _scaled(job, *seen)
     pictures = PIXEL * height * width
-    styles = _styles(job, cost, edge, size)
-    return max(copies * pictures + max(step, SPARE * pictures), EARLY * pictures + styles)
+    looking, kept = _styles(job, cost, edge, size)
+    painting = copies * pictures + kept + max(step, SPARE * pictures)
+    return max(painting, EARLY * pictures + looking)
 
 
-def _styles(job: Job, cost: Footprint, edge: int, size: int) -> float:
-    """Bytes that the largest style takes while the network looks at it, without a graph."""
+def _styles(job: Job, cost: Footprint, edge: int, size: int) -> tuple[float, float]:
+    """Bytes that styles take at most while the network looks at them one by one, without a graph,
+    and of those what stays while it paints."""
     settings = job.settings
     style_size = settings.style_size or settings.size
     if style_size == settings.size:
         style_size = size
     long_edge = round(style_size * edge / size)
-    largest = 0.0
+    most = kept = 0.0
     for style in job.styles:
         height, width = fitted(style.shape[-2], style.shape[-1], long_edge)
-        part = _at_once(job, *_seen(height, width, settings, 0))
-        looking = (cost.look + SEEN_PICTURES * PIXEL) * part
-        largest = max(largest, STYLE_PICTURES * PIXEL * height * width + looking)
-    return largest
+        seen = _seen(height, width, settings, 0)
+        part = _at_once(job, *seen)
+        looking = STYLE_PICTURES * PIXEL * height * width
+        looking += (cost.look + SEEN_PICTURES * PIXEL) * part
+        most = max(most, kept + looking)
+        kept += cost.kept * (settings.orientations or 1) * math.prod(seen)
+    return most, kept
 
 
 def _seen(height: int, width: int, settings: PaintSettings, roll: int) -> tuple[int, int]:
@@ -187,17 +197,19 @@ def check_memory(job: Job) -> None:
     )
 
 
-def check_print(height: int, width: int) -> None:
-    """Makes sure that a painting of any size can be enlarged to this one, in pixels, and written.
+def check_print(job: Job, height: int, width: int) -> None:
+    """Makes sure that a painting can be enlarged to this size in pixels, and written.
 
     Raises:
         InputError: there is not enough memory; the text names the long edge that would fit.
     """
-    needed, available = PROCESS + PRINT_PIXEL * height * width, available_memory()
-    if needed > available:
-        share = math.sqrt(max(available - PROCESS, 0) / (PRINT_PIXEL * height * width))
+    last = job.scales()[-1]
+    beside = _throughout(job) + PICTURES * PIXEL * last.height * last.width
+    wanted, available = PRINT_PIXEL * height * width, available_memory()
+    if beside + wanted > available:
+        share = math.sqrt(max(available - beside, 0) / wanted)
         raise InputError(
-            f"a print of {width}x{height} px would take about {needed / 1e9:.1f} GB of memory, "
-            f"and {available / 1e9:.1f} GB are free; {int(share * max(height, width))} pixels in "
-            "the preset's print would fit"
+            f"a print of {width}x{height} px would take about {(beside + wanted) / 1e9:.1f} GB of "
+            f"memory, and {available / 1e9:.1f} GB are free; {int(share * max(height, width))} "
+            "pixels in the preset's print would fit"
         )
