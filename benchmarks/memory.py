@@ -54,6 +54,7 @@ def measure(settings: dict[str, Any], threads: int) -> dict[str, float]:
 
     import numpy as np
 
+    from bitbrush.process_memory import peak_resident
     from bitbrush.style.checkpoint import Checkpoint, save_checkpoint
     from bitbrush.style.memory import estimated_peak
     from bitbrush.style.paint import Session
@@ -78,15 +79,7 @@ def measure(settings: dict[str, Any], threads: int) -> dict[str, float]:
             session.painting(step)
             steps = step.steps
     seconds = (time.monotonic() - started) / steps
-    return {"estimate": estimate, "peak": peak_memory(), "seconds": seconds}
-
-
-def peak_memory() -> float:
-    """The highest resident memory that this process has had, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return float(line.split()[1]) * 1024
-    raise OSError("/proc/self/status has no VmHWM")
+    return {"estimate": estimate, "peak": peak_resident(), "seconds": seconds}
 
 
 def main() -> None:

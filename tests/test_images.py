@@ -84,13 +84,30 @@ def tiff(samples: np.ndarray, order: str, packed: bool) -> bytes:
     ]
     tags += [(262, 3, 1, 2), (273, 4, 1, at + len(bits)), (277, 3, 1, channels)]
     tags += [(278, 3, 1, height), (279, 4, 1, len(data))]
+    return tiff_of(tags, order, bits + data)
+
+
+def grey_tiff(samples: np.ndarray, bits: int, photometric: int) -> bytes:
+    """A grey TIFF file of samples with 12 or 16 bits. photometric: 0 where 0 is white, else 1."""
+    height, width = samples.shape
+    data = samples.astype("<u2").tobytes()
+    if bits == 12:
+        pairs = samples.reshape(-1, 2).astype(int)
+        data = b"".join((a << 12 | b).to_bytes(3, "big") for a, b in pairs.tolist())
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 1, bits), (259, 3, 1, 1)]
+    tags += [(262, 3, 1, photometric), (273, 4, 1, 8 + 2 + 12 * 9 + 4), (277, 3, 1, 1)]
+    return tiff_of([*tags, (278, 3, 1, height), (279, 4, 1, len(data))], "<", data)
+
+
+def tiff_of(tags: list[tuple[int, int, int, int]], order: str, data: bytes) -> bytes:
+    """A TIFF file of tags (number, kind, count, value) and what follows them."""
     entries = b""
     for tag, kind, count, value in tags:
         short = kind == 3 and count == 1
         packed = struct.pack(f"{order}HH", value, 0) if short else struct.pack(f"{order}I", value)
         entries += struct.pack(f"{order}HHI", tag, kind, count) + packed
     magic = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8)
-    return magic + struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + bits + data
+    return magic + struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + data
 
 
 def saved(folder: Path, image: Image.Image, name: str, **options: Any) -> Path:
@@ -198,6 +215,17 @@ def test_16_bit_grey_keeps_all_bits(tmp_path: Path, name: str) -> None:
     rgb = read_image(saved(tmp_path, Image.fromarray(values), name)).rgb
     assert torch.equal(rgb[:, :1], rgb[:, 1:2]) and torch.equal(rgb[:, :1], rgb[:, 2:])
     assert (rgb[0, 0] * 65535).round().int().tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(("bits", "photometric"), [(16, 1), (16, 0), (12, 1)])
+def test_grey_tiff_is_read_by_its_bits_and_by_which_end_is_white(
+    tmp_path: Path, bits: int, photometric: int
+) -> None:
+    top = 2**bits - 1
+    samples = np.array([[0, 1], [top // 3, top]])
+    rgb = read_image(stored(tmp_path, grey_tiff(samples, bits, photometric), "a.tiff")).rgb
+    wanted = samples / top if photometric else 1 - samples / top
+    np.testing.assert_allclose(rgb[0, 0].numpy(), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from .errors import InputError
@@ -21,6 +22,18 @@ def resident() -> int:
 def peak_resident() -> int:
     """The most bytes that it has had, since its start or the last `forget_peak`."""
     return _status("VmHWM")
+
+
+def peak_since_start() -> int:
+    """The most bytes that it has had, also where this is not Linux."""
+    try:
+        return peak_resident()
+    except InputError:
+        import resource
+
+        # What Linux counts in KiB macOS does in bytes.
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def forget_peak() -> None:

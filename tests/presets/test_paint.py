@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from bitbrush.errors import InputError
-from bitbrush.images import Picture, read_metadata
+from bitbrush.images import Picture, cropped, read_metadata
 from bitbrush.presets import Finish, Preset, Print, load_preset, preset_names
-from bitbrush.presets.paint import PresetSession, cropped, paint_preset
+from bitbrush.presets.paint import PresetSession, paint_preset
 from bitbrush.presets.sheet import preset_sheet
 from bitbrush.style.paint import Session
 from bitbrush.style.settings import make_settings

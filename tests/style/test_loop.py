@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_a_state_can_be_resumed_from_twice(way: str, make_job: MakeJob) -> None:
     for _ in range(2):
         pictures.append(last(painting_steps(job, state)).picture())
     assert same(*pictures)
+
+
+def test_a_state_is_not_kept_beside_the_painting_that_goes_on_from_it(
+    make_job: MakeJob,
+) -> None:
+    job = make_job()
+    state = next(painting_steps(job)).state()
+    kept = weakref.ref(state)
+    steps = painting_steps(job, state)
+    del state
+    next(steps)
+    assert kept() is None
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -99,8 +99,34 @@ def test_style_may_be_a_built_in_name_or_nearly() -> None:
 
 def test_init_is_a_word_or_a_picture(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
-    assert as_init("noise") is None
-    started = as_init(str(tmp_path / "a.png"))
-    assert started is not None and started.width == 50
+    content = as_picture(PIXELS)
+    assert as_init("noise", content) is None
+    started = as_init(str(tmp_path / "a.png"), content)
+    assert started is not None and started.width == 50 and not started.notes
     with pytest.raises(InputError, match="did you mean 'noise'"):
-        as_init("nois")
+        as_init("nois", content)
+
+
+def test_of_an_init_of_another_shape_the_middle_is_taken() -> None:
+    square = as_picture(PIXELS[:, :40])
+    started = as_init(PIXELS, square)
+    assert started is not None
+    torch.testing.assert_close(started.rgb, as_picture(PIXELS[:, 5:45]).rgb, rtol=0, atol=0)
+    assert started.notes == ("its middle of 40x40 px is used, of the content's shape",)
+    with pytest.raises(InputError, match="too small"):
+        as_init(PIXELS, as_picture(np.zeros((40, 400, 3), np.uint8)))
+
+
+def test_what_is_transparent_in_a_style_or_an_init_is_white() -> None:
+    half = np.concatenate([FLOATS, np.ones((40, 50, 1), np.float32)], axis=2)
+    half[:20, :, 3] = 0
+    half[20:22, :, 3] = 0.5
+    for picture in (as_style(half, 50), as_init(half, as_picture(PIXELS))):
+        assert picture is not None and picture.alpha is None
+        assert bool((picture.rgb[..., :20, :] == 1).all())
+        expected = (as_picture(FLOATS).rgb[..., 20:22, :] + 1) / 2
+        torch.testing.assert_close(picture.rgb[..., 20:22, :], expected)
+        assert picture.notes == ("its transparent parts are taken for white",)
+    half[..., 3] = 1
+    solid = as_style(half, 50)
+    assert solid.alpha is None and not solid.notes

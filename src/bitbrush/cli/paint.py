@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ import typer
 
 from ..errors import InputError, PaintingError
 from ..presets import Preset
+from ..process_memory import peak_since_start
 from ..style.settings import PaintSettings
 from .app import app, options
 from .engine_notes import prepare_engine
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from ..style.state import State
 
 CHECKPOINT_SECONDS = 10.0
-"""Time between two checkpoints where --save-every does not say otherwise."""
+"""Time between two checkpoints at least, where --save-every does not say otherwise."""
+
+CHECKPOINT_SHARE = 0.05
+"""Of the time of a painting that they may take then."""
 
 LONGEST_NAME = 220
 """Bytes of the output's name; a file may have 255, and a checkpoint's name is longer."""
@@ -96,13 +99,15 @@ def paint(
         _remark(f"there is no checkpoint of {output} to resume from; beginning anew")
     prepare_engine(session.job.network, session.job.settings.engine)
     started = time.monotonic()
-    painting = Run(session, output, save_every, state).paint()
+    run = Run(session, output, save_every, state)
+    del state  # its pictures would stay to the end
+    painting = run.paint()
     seconds = time.monotonic() - started
     if as_json:
         _print_json(painting.metadata, output, seconds)
     elif not options.quiet:
         height, width = painting.image.shape[-2:]
-        print(f"{output}: {width}x{height} px, {seconds:.1f} s, {_peak_mb():.0f} MB")
+        print(f"{output}: {width}x{height} px, {seconds:.1f} s, {peak_since_start() / 1e6:.0f} MB")
 
 
 def _session(
@@ -152,6 +157,7 @@ class Run:
         self.checkpoint = checkpoint_path(output)
         self.saved_at = time.monotonic()
         self.saved_step = state.total if state else 0
+        self.pause = CHECKPOINT_SECONDS
 
     def paint(self) -> Painting:
         """Paints to the end and writes the picture.
@@ -162,9 +168,10 @@ class Run:
         """
         steps = sum(scale.steps for scale in self.session.scales)
         painting: Painting | None = None
+        all_steps, self.state = self.session.steps(self.state), None
         with Interruptions() as interruptions, progress("painting", steps) as bar:
             try:
-                for step in self.session.steps(self.state):
+                for step in all_steps:
                     _show(bar, step)
                     if step.done >= steps:
                         painting = self.session.painting(step)
@@ -183,8 +190,10 @@ class Run:
 
     def _save_if_due(self, step: Step) -> None:
         if self.save_every is None:
-            if time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS:
+            begun = time.monotonic()
+            if begun - self.saved_at >= self.pause:
                 self._save(step, picture=False)
+                self.pause = max(self.pause, (self.saved_at - begun) / CHECKPOINT_SHARE)
         elif step.done // self.save_every > self.saved_step // self.save_every:
             self._save(step, picture=True)
 
@@ -220,12 +229,6 @@ def _remark(text: str) -> None:
         print(text, file=sys.stderr)
 
 
-def _peak_mb() -> float:
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
 def _print_json(metadata: Mapping[str, Any], output: Path, seconds: float) -> None:
     settings = metadata["settings"] | metadata["resolved"]
     result = {
@@ -239,7 +242,7 @@ def _print_json(metadata: Mapping[str, Any], output: Path, seconds: float) -> No
         "height": metadata["height"],
         "steps": metadata["steps_done"],
         "seconds": round(seconds, 3),
-        "peak_rss_mb": round(_peak_mb(), 1),
+        "peak_rss_mb": round(peak_since_start() / 1e6, 1),
         "losses": metadata["losses"],
         "settings": settings,
     }

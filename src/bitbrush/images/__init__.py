@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .metadata import read_metadata
-from .picture import Picture, check_paintable, resize
+from .picture import Picture, check_paintable, cropped, opaque, resize
 from .reading import from_pillow, read_image
 from .writing import check_output, to_pillow, write_image
 
@@ -11,7 +11,9 @@ __all__ = [
     "Picture",
     "check_output",
     "check_paintable",
+    "cropped",
     "from_pillow",
+    "opaque",
     "read_image",
     "read_metadata",
     "resize",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -54,6 +55,31 @@ def check_paintable(picture: Picture) -> None:
             f"{picture.name} is {picture.width}x{picture.height} px, which is too small: "
             f"the short side must be {SMALLEST_SIDE} px or more"
         )
+
+
+def cropped(picture: Picture, ratio: tuple[int, int]) -> Picture:
+    """The largest middle part of a picture that has this ratio of width to height.
+
+    Its hash stays that of the file.
+    """
+    width, height = ratio
+    wide = min(picture.width, max(round(picture.height * width / height), 1))
+    high = min(picture.height, max(round(picture.width * height / width), 1))
+    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
+    part = (..., slice(top, top + high), slice(left, left + wide))
+    alpha = None if picture.alpha is None else picture.alpha[part]
+    return dataclasses.replace(picture, rgb=picture.rgb[part], alpha=alpha)
+
+
+def opaque(picture: Picture) -> Picture:
+    """The picture before a white ground, without alpha; noted where anything shone through."""
+    if picture.alpha is None:
+        return picture
+    if bool((picture.alpha == 1).all()):
+        return dataclasses.replace(picture, alpha=None)
+    rgb = picture.rgb * picture.alpha + (1 - picture.alpha)
+    notes = (*picture.notes, "its transparent parts are taken for white")
+    return dataclasses.replace(picture, rgb=rgb, alpha=None, notes=notes)
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:

@@ -25,6 +25,9 @@ from .picture import Picture
 ORIENTATION = 0x0112
 """Of Exif: how a picture is turned and mirrored, 1 to 8."""
 
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+"""Tags of TIFF, and a value of the second."""
+
 
 def read_image(path: str | os.PathLike[str]) -> Picture:
     """A picture file as sRGB tensors, turned the way it is meant to be seen.
@@ -140,7 +143,11 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
         return values
     if values.min() < 0 or values.max() > 65535:
         raise InputError("its samples have 32 bits; save it with 8 or 16 bits")
-    return values / 65535
+    # Pillow gives the samples of TIFF files as they are stored.
+    tags = getattr(image, "tag_v2", {})
+    bits = min(*tags.get(_BITS, (16,)), 16)
+    values = values / (2**bits - 1)
+    return 1 - values if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else values
 
 
 def _deep_colour(

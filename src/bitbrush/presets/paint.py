@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import InputError
-from ..images import Picture, check_paintable, resize
+from ..images import check_paintable, cropped, resize
 from ..style.memory import check_print
 from ..style.paint import Painting, Session
 from ..style.settings import PaintSettings
@@ -89,20 +89,6 @@ class PresetSession(Session):
             dpi=None if size is None else size.dpi,
             metadata={**painting.metadata, **made},
         )
-
-
-def cropped(picture: Picture, ratio: tuple[int, int]) -> Picture:
-    """The largest middle part of a picture that has this ratio of width to height.
-
-    Its hash stays that of the file.
-    """
-    width, height = ratio
-    wide = min(picture.width, max(round(picture.height * width / height), 1))
-    high = min(picture.height, max(round(picture.width * height / width), 1))
-    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
-    part = (..., slice(top, top + high), slice(left, left + wide))
-    alpha = None if picture.alpha is None else picture.alpha[part]
-    return dataclasses.replace(picture, rgb=picture.rgb[part], alpha=alpha)
 
 
 def paint_preset(

@@ -83,6 +83,7 @@ def painting_steps(job: Job, state: State | None = None) -> Iterator[Step]:
         painter = ScalePainter(job, scales[index], previous, random)
         if state is not None:
             painter.restore(state)
+            state = None  # its pictures would stay beside the painter's own
         while painter.done < scales[index].steps:
             try:
                 parts = painter.advance()
@@ -93,7 +94,6 @@ def painting_steps(job: Job, state: State | None = None) -> Iterator[Step]:
             losses.append(sum(parts.values()))
             yield _step(painter, index, scales, parts, losses)
         previous = painter.average.value()
-        state = None
         # Its pictures would stay beside those of the next scale. Whoever has the last step has the
         # painter too, but nothing more is asked of its objective.
         del painter.objective, painter

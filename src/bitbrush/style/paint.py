@@ -98,7 +98,7 @@ class Session:
         full = resolved(settings, network)
         self.content = as_picture(content)
         self.styles = [as_style(style, full.style_size or full.size) for style in styles]
-        self.init = as_init(settings.init)
+        self.init = as_init(settings.init, self.content)
         self.weights: WeightsInfo
         if network is None:
             self.weights = resolve_weights(full.network, full.weights)
@@ -124,8 +124,10 @@ class Session:
 
     def steps(self, state: State | None = None) -> Iterator[Step]:
         """The steps of the painting, from the beginning or from a state."""
+        steps = painting_steps(self.job, state)
+        del state  # its pictures would stay to the end
         with threads(self.threads):
-            yield from painting_steps(self.job, state)
+            yield from steps
 
     def run(self) -> dict[str, Any]:
         """All that decides about the result: two runs with equal values give the same picture."""

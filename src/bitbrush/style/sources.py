@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError, unknown_name
-from ..images import Picture, check_paintable, from_pillow, read_image
+from ..images import Picture, check_paintable, cropped, from_pillow, opaque, read_image
 from ..styles import LARGEST, SMALLEST, render_style, style_names
 from .settings import INITS
 
@@ -49,7 +50,7 @@ def as_picture(source: Source) -> Picture:
 
 
 def as_style(source: Source, size: int) -> Picture:
-    """As `as_picture`; a name that is no file may be a built-in style's, drawn at this size.
+    """As `as_picture`, before white where it is transparent; or a built-in style by its name.
 
     Args:
         size: side of a built-in style in pixels, as near as it can be drawn.
@@ -59,7 +60,7 @@ def as_style(source: Source, size: int) -> Picture:
     if isinstance(source, str) and is_name_of_style(source):
         drawn = render_style(source, min(max(size, SMALLEST), LARGEST))
         return _from_array(drawn, source)
-    return as_picture(source)
+    return opaque(as_picture(source))
 
 
 def is_name_of_style(text: str) -> bool:
@@ -77,8 +78,10 @@ def is_name_of_style(text: str) -> bool:
     raise unknown_name("style (no such file or built-in style)", text, style_names())
 
 
-def as_init(source: Source) -> Picture | None:
+def as_init(source: Source, content: Picture) -> Picture | None:
     """The picture to begin a painting with; None where `INITS` has the word for it.
+
+    Of a picture of another shape than the content's the middle is taken.
 
     Raises:
         InputError: neither a file nor one of those words, or as `as_picture`.
@@ -87,7 +90,14 @@ def as_init(source: Source) -> Picture | None:
         return None
     if isinstance(source, str) and not (Path(source).exists() or Path(source).suffix):
         raise unknown_name("--init (no such file or word)", source, INITS)
-    return as_picture(source)
+    picture = opaque(as_picture(source))
+    part = cropped(picture, (content.width, content.height))
+    # A painting of the content differs from its shape by a pixel at most.
+    if max(picture.width - part.width, picture.height - part.height) > 1:
+        note = f"its middle of {part.width}x{part.height} px is used, of the content's shape"
+        part = dataclasses.replace(part, notes=(*part.notes, note))
+    check_paintable(part)
+    return part
 
 
 def _from_array(array: np.ndarray[Any, Any], name: str) -> Picture:
