@@ -10,7 +10,7 @@ BIN := .venv/bin
 PHOTOGRAPH := build/demo/coffee.png
 
 # Also for what is needed to build, which pip's own option -c leaves out.
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 

@@ -587,6 +587,12 @@ def test_samples_out_of_range_are_told_with_the_file(tmp_path: Path) -> None:
         assert said in refused(saved(tmp_path, Image.new(mode, (2, 2), value), "a.tiff"))
 
 
+def test_a_link_into_a_missing_folder_is_told_before(tmp_path: Path) -> None:
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone" / "a.png")
+    with pytest.raises(InputError, match="there is no folder .*gone"):
+        check_output(tmp_path / "link.png")
+
+
 def test_a_format_for_smaller_pictures_is_told_before(tmp_path: Path) -> None:
     check_output(tmp_path / "a.webp", size=(16_383, 100))
     with pytest.raises(InputError, match=r"webp files hold 16383 px .* not 16384x100"):

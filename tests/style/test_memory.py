@@ -136,15 +136,6 @@ def test_a_print_that_does_not_fit_is_refused_with_one_that_would(
         memory.check_print(job, edge * 12000 // 16384 + 2, edge + 2)
 
 
-def test_available_memory_is_the_smaller_of_machine_and_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    whole = memory.available_memory()
-    assert 0 < whole < 1e15
-    monkeypatch.setattr(memory, "_limits_of_control_groups", lambda: [2e6, 1e6])
-    assert memory.available_memory() == 1e6
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 @pytest.mark.parametrize("size", [256, 512])

@@ -110,7 +110,8 @@ def check_output(
         _check_transparency(kind, path)
     if size is not None:
         _check_size(kind, path, size)
-    folder = path.parent
+    # A link stays one; what it leads to is replaced.
+    folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder} to write {path.name} into; create it first")
     if path.exists() and not path.is_file():

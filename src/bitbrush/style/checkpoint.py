@@ -26,7 +26,7 @@ class Checkpoint:
     """A painting under way.
 
     Attributes:
-        run: what it was begun with; see `session.Run`. Only the same may continue it.
+        run: what it was begun with; see `Session.run`. Only the same may continue it.
         state: where it stands.
     """
 

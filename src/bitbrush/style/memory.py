@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 from ..errors import InputError
+from ..free_memory import available_memory
 from .footprint import Footprint
 from .job import Job
 from .scales import fitted
@@ -123,53 +123,6 @@ def _scaled(job: Job, height: int, width: int) -> float:
     if (job.settings.encode_scale or 1.0) == 1 or not job.tiles(height, width):
         return 0.0
     return SEEN_PICTURES * PIXEL * height * width
-
-
-def available_memory() -> float:
-    """Bytes that this process may have in all, with what it has already.
-
-    The smaller of what the machine has available and the limits of the control groups.
-    """
-    free = _field("/proc/meminfo", "MemAvailable", math.inf)
-    return min(free + _field("/proc/self/status", "RssAnon", 0), *_limits_of_control_groups())
-
-
-def _field(file: str, name: str, missing: float) -> float:
-    """Bytes in a file of lines such as "MemAvailable: 12 kB"."""
-    try:
-        for line in Path(file).read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass  # not Linux
-    return missing
-
-
-def _limits_of_control_groups() -> list[float]:
-    """Of the process's own group and of those above it; of both versions of control groups."""
-    root = Path("/sys/fs/cgroup")
-    files = [root / "memory.max", root / "memory" / "memory.limit_in_bytes"]
-    try:
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            _, controllers, name = line.split(":", 2)
-            if controllers in ("", "memory"):
-                base, leaf = (
-                    (root / "memory", "memory.limit_in_bytes")
-                    if controllers
-                    else (root, "memory.max")
-                )
-                group = base / name.lstrip("/")
-                above = [group, *group.parents]
-                files += [folder / leaf for folder in above if base in folder.parents]
-    except (OSError, ValueError):
-        pass
-    limits = [math.inf]
-    for file in files:
-        try:
-            limits.append(float(file.read_text()))
-        except (OSError, ValueError):
-            continue  # no such group, or "max"
-    return limits
 
 
 def check_memory(job: Job) -> None:
