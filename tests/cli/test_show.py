@@ -20,11 +20,11 @@ METADATA: dict[str, Any] = {
     "command": "paint",
     "content": {"name": "my cat's.jpg", "sha256": "c" * 64},
     "styles": [{"name": "brushstrokes", "sha256": None}, {"name": "b.png", "sha256": "b" * 64}],
-    "network": "vgg19",
-    "weights": "default",
     "torch": "2.13.0",
     "threads": 2,
     "settings": {
+        "network": "vgg19",
+        "weights": "default",
         "size": 256,
         "steps": 250,
         "style_weights": [0.7, 0.3],

@@ -74,8 +74,7 @@ def paint_command(metadata: Mapping[str, Any], output: str) -> list[str]:
     preset = metadata.get("preset") or {}
     if preset:
         words += ["--preset", _operand(preset["name"])]
-    settings = {name: metadata[name] for name in ("network", "weights") if name in metadata}
-    settings |= metadata["settings"]
+    settings = metadata["settings"]
     # A setting from another release, which this one does not know, has no default to equal.
     defaults = {field.name: field.default for field in dataclasses.fields(PaintSettings)}
     defaults |= preset.get("settings", {})
