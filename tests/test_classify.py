@@ -12,7 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bitbrush.classify import imagenet_classes, prepare, require_classifier, top_classes
+from bitbrush.classify import (
+    OwnClasses,
+    imagenet_classes,
+    own_classes,
+    prepare,
+    require_classifier,
+    told_classes,
+    top_classes,
+)
 from bitbrush.errors import InputError
 from bitbrush.networks.registry import network_spec
 from bitbrush.networks.taps import Network, Tap
@@ -77,6 +85,56 @@ def test_classes_come_best_first_with_their_probabilities() -> None:
     assert (dark.wordnet_id, dark.name) == ("n01440764", "tench")
     black = -(0.485 / 0.229 + 0.456 / 0.224 + 0.406 / 0.225) / 3
     assert dark.probability == pytest.approx(1 - math.exp(black / 40), rel=1e-4)
+
+
+def test_a_thousand_classes_of_ones_own_are_not_imagenets() -> None:
+    own = OwnClasses(tuple(f"class {number}" for number in range(1000)), 224)
+    (bright,) = top_classes(Brightness(), torch.ones(1, 3, 30, 50), 1, own)
+    assert (bright.wordnet_id, bright.name) == (None, "class 999")
+
+
+def test_fewer_classes_than_are_usually_named() -> None:
+    own = OwnClasses(("cat", "dog"), 224)
+    found = top_classes(Brightness(2), torch.ones(1, 3, 30, 50), own=own)
+    assert [guess.name for guess in found] == ["dog", "cat"]
+    with pytest.raises(InputError, match="1 to 2, not 3"):
+        top_classes(Brightness(2), torch.ones(1, 3, 30, 50), 3, own)
+    with pytest.raises(InputError, match="knows 3 classes, not 2"):
+        top_classes(Brightness(3), torch.ones(1, 3, 30, 50), own=own)
+
+
+def test_pictures_of_own_classes_are_seen_whole_at_their_size() -> None:
+    seen: list[Tensor] = []
+
+    class Watching(Brightness):
+        def walk(self, x: Tensor, wanted: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+            seen.append(x)
+            yield "logits", torch.zeros(1, 2)
+
+    image = torch.zeros(1, 3, 40, 60)
+    image[..., 10] = image[..., 49] = 1
+    top_classes(Watching(2), image, own=OwnClasses(("cat", "dog"), 40))
+    assert seen[0].shape == (1, 3, 40, 40)
+    # The columns at both ends of the middle square.
+    assert seen[0][0, 0, 0, [0, -1]].min() > seen[0][0, 0, 0, 1:-1].max()
+
+
+def test_a_file_tells_its_classes() -> None:
+    own = OwnClasses(("cat", "Löwe", "0"), 64)
+    told = told_classes(own)
+    assert own_classes(told, Path("a.safetensors")) == own
+    assert own_classes({"classes": "3"}, Path("a.safetensors")) is None
+    for damage in (
+        {"class-names": "[["},
+        {"class-names": "[" * 100_000},
+        {"class-names": '["cat", "dog", 3]'},
+        {"class-names": '["cat", "dog"]'},
+        {"class-size": "-1"},
+        {"class-size": "0"},
+        {"class-size": "99999"},
+    ):
+        with pytest.raises(InputError, match=r"^a.safetensors is damaged"):
+            own_classes(told | damage, Path("a.safetensors"))
 
 
 def test_what_cannot_be_classified_is_refused() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,6 +20,15 @@ from .networks.taps import Network
 
 SHORT_SIDE = 256
 CROP = 224
+USUAL_COUNT = 5
+"""Classes that are named, where nobody asks for another number."""
+
+CLASSES, NAMES, SIZE = "classes", "class-names", "class-size"
+"""In the metadata of a network that was trained here: how many classes it tells apart, their names
+as JSON, and the side in pixels at which it saw pictures."""
+
+MOST_DIGITS = 4
+"""Of that side, which memory is reserved for."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +36,60 @@ class Guess:
     """One class that a picture may belong to.
 
     Attributes:
-        wordnet_id: its id, such as "n01443537".
-        name: its English name.
+        wordnet_id: its id, such as "n01443537"; None of a class of one's own.
+        name: its English name, or as its own pictures had it.
         probability: by the network, in [0, 1].
     """
 
-    wordnet_id: str
+    wordnet_id: str | None
     name: str
     probability: float
+
+
+@dataclass(frozen=True)
+class OwnClasses:
+    """What a network was trained to tell apart, other than ImageNet's classes.
+
+    Attributes:
+        names: in the order of the logits.
+        size: side in pixels of the pictures that it was trained with.
+    """
+
+    names: tuple[str, ...]
+    size: int
+
+
+def told_classes(own: OwnClasses) -> dict[str, str]:
+    """What the metadata of a network's file says of its classes; `own_classes` reads it."""
+    count, size = str(len(own.names)), str(own.size)
+    return {CLASSES: count, NAMES: json.dumps(own.names), SIZE: size}
+
+
+def own_classes(metadata: Mapping[str, str], file: Path) -> OwnClasses | None:
+    """The classes that the metadata of a network's file names; None where it names none.
+
+    Args:
+        file: what messages are to call it.
+    Raises:
+        InputError: what it says is damaged.
+    """
+    if NAMES not in metadata:
+        return None
+    size = metadata.get(SIZE, "")
+    try:
+        names = json.loads(metadata[NAMES])
+    except (ValueError, RecursionError):
+        names = None
+    if not (
+        isinstance(names, list)
+        and all(isinstance(name, str) for name in names)
+        and str(len(names)) == metadata.get(CLASSES)
+        and size.isdecimal()
+        and len(size) <= MOST_DIGITS
+        and int(size) > 0
+    ):
+        raise InputError(f"{file} is damaged: it does not tell its classes and their size")
+    return OwnClasses(tuple(names), int(size))
 
 
 @cache
@@ -42,21 +100,22 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
     return tuple((wordnet_id, name) for wordnet_id, name in rows)
 
 
-def prepare(image: Tensor) -> Tensor:
+def prepare(image: Tensor, short_side: int = SHORT_SIDE, crop: int = CROP) -> Tensor:
     """The picture as classifiers are tested: short side to 256 px (antialiased), centre 224.
 
     Args:
         image: RGB [1, 3, H, W] in [0, 1], of any size.
+        short_side, crop: others than these, in pixels.
     Returns:
-        [1, 3, 224, 224].
+        [1, 3, crop, crop].
     """
     short = min(image.shape[-2:])
     # The far ends of a long strip are cut first, since all but its middle is thrown away.
     image = _centre(image, 4 * short, 4 * short)
     height, width = image.shape[-2:]
-    size = (height * SHORT_SIDE // short, width * SHORT_SIDE // short)
+    size = (height * short_side // short, width * short_side // short)
     resized = functional.interpolate(image, size, mode="bilinear", antialias=True)
-    return _centre(resized, CROP, CROP)
+    return _centre(resized, crop, crop)
 
 
 def _centre(image: Tensor, height: int, width: int) -> Tensor:
@@ -102,25 +161,34 @@ def knows_imagenet(network: Network) -> bool:
 
 
 @torch.no_grad()
-def top_classes(network: Network, image: Tensor, count: int = 5) -> list[Guess]:
-    """The most likely ImageNet classes of a picture, best first.
+def top_classes(
+    network: Network, image: Tensor, count: int | None = None, own: OwnClasses | None = None
+) -> list[Guess]:
+    """The most likely classes of a picture, best first.
 
     Args:
-        network: one with logits of 1,000 classes, in evaluation mode.
+        network: one with logits, in evaluation mode.
         image: RGB [1, 3, H, W] in [0, 1], of any size, on any device; resized and cropped by
-            `prepare`.
-        count: how many classes, 1 to 1,000.
+            `prepare`, and without a border cut off where classes are `own`.
+        count: how many classes, 1 to all; 5 (or all, of fewer) if None.
+        own: the network's classes, if not ImageNet's.
     Raises:
         InputError: a network without a classifier or of other classes, or a bad count.
     """
-    classes = imagenet_classes()
+    classes: Sequence[tuple[str | None, str]] = imagenet_classes()
+    if own is not None:
+        classes = [(None, name) for name in own.names]
+    count = min(USUAL_COUNT, len(classes)) if count is None else count
     if not 1 <= count <= len(classes):
         raise InputError(f"the number of classes must be 1 to {len(classes)}, not {count}")
     if "logits" not in network.taps:
         raise _no_classifier(network.name)
-    logits = network(prepare(image.to(network.mean.device)), ["logits"])["logits"][0]
+    image = image.to(network.mean.device)
+    seen = prepare(image) if own is None else prepare(image, own.size, own.size)
+    logits = network(seen, ["logits"])["logits"][0]
     if len(logits) != len(classes):
-        raise InputError(f"{network.name} knows {len(logits)} classes, not ImageNet's 1,000")
+        wanted = "ImageNet's 1,000" if own is None else f"{len(classes):,}"
+        raise InputError(f"{network.name} knows {len(logits)} classes, not {wanted}")
     best = logits.float().softmax(0).topk(count)
     return [
         Guess(classes[index][0], classes[index][1], probability)

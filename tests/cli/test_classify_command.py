@@ -10,9 +10,11 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 # The command joins the application when its module is imported.
-from bitbrush.classify import imagenet_classes
+from bitbrush.classify import OwnClasses, imagenet_classes, told_classes
 from bitbrush.cli import classify as _command  # noqa: F401
 from bitbrush.cli.app import app
+from bitbrush.train.own import fresh
+from bitbrush.weights.bits import save_network
 
 
 def run(*arguments: str) -> Result:
@@ -52,6 +54,20 @@ def test_the_list_for_people_says_the_same(pictures: list[str]) -> None:
     for line, guess in zip(lines, found["classes"], strict=True):
         share = f"{100 * guess['probability']:.1f}%"
         assert line.split(maxsplit=2) == [share, guess["wordnet_id"], guess["name"]]
+
+
+def test_classes_of_ones_own_are_called_by_their_names(pictures: list[str], tmp_path: Path) -> None:
+    weights = tmp_path / "squeezenet.safetensors"
+    own = OwnClasses(("cat", "dog", "sea lion"), 64)
+    save_network(fresh("squeezenet", 3, 0), weights, told_classes(own))
+    ours = ("--network", "squeezenet", "--weights", str(weights))
+    found = json.loads(run(pictures[0], *ours, "--json").stdout)["pictures"][0]["classes"]
+    assert {guess["name"] for guess in found} == set(own.names)
+    assert {guess["wordnet_id"] for guess in found} == {None}
+    lines = run(pictures[0], *ours, "--top", "2").stdout.splitlines()[1:]
+    assert [line.split(maxsplit=1)[1] for line in lines] == [g["name"] for g in found[:2]]
+    result = run(pictures[0], *ours, "--top", "4")
+    assert result.exit_code == 2 and "must be 1 to 3, not 4" in result.stderr
 
 
 @pytest.mark.parametrize(

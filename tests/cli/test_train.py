@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 import bitbrush.cli.main  # noqa: F401 - gathers the commands
+from bitbrush.classify import OwnClasses, own_classes
 from bitbrush.cli.app import app
 from bitbrush.errors import InputError
 from bitbrush.lab.contestants import contestant
-from bitbrush.train import comparison, own, recipes
+from bitbrush.train import classifier, comparison, curves, labelled, own, recipes, upkeep
 from bitbrush.train.labelled import Labelled
-from bitbrush.weights.bits import read_network_file
+from bitbrush.weights.bits import read_metadata, read_network_file
 from bitbrush.weights.loading import load_network
 
 
@@ -87,7 +89,10 @@ def test_binarynet_and_its_twin(data: Path, tmp_path: Path) -> None:
     result = (tmp_path / "result.json").read_text()
     assert json.loads(result)["tested"] == 20
     (tmp_path / "result.json").write_text(result.replace('"tested": 20', '"tested": 30'))
+    # The curve is drawn anew: it may be that there was nothing to plot it with.
+    (tmp_path / "curve.png").unlink(missing_ok=True)
     binarynet(data, tmp_path)
+    assert (tmp_path / "curve.png").exists() == curves.can_plot()
     assert '"tested": 30' in (tmp_path / "result.json").read_text()
     # The twin has a folder of its own.
     both = binarynet(data, tmp_path, "--epochs", 2, "--float")
@@ -110,6 +115,21 @@ def test_longer_training_goes_on(
     ]
     assert steps == [4, 8]
     assert json.loads((tmp_path / "result.json").read_text())["epochs"] == 2
+
+
+def test_the_curve_is_drawn_when_that_is_due_and_at_the_end(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 1)
+    monkeypatch.setattr(comparison, "milliseconds", lambda *_: {"one-bit": 1.0, "float": 2.0})
+    monkeypatch.setattr(curves, "can_plot", lambda: False)
+    monkeypatch.setattr(curves, "write_curve", lambda points, _: written.append(len(points)))
+    for is_due, lengths in ((True, [1, 2, 2]), (False, [2])):
+        monkeypatch.setattr(upkeep.Upkeep, "is_due", lambda _, is_due=is_due: is_due)
+        binarynet(data, tmp_path / str(is_due), "--epochs", 2)
+        assert written == lengths
+        written.clear()
 
 
 @pytest.mark.parametrize(
@@ -213,23 +233,96 @@ def test_a_classifier_of_other_pictures(data: Path, tmp_path: Path, source: str)
     assert said.startswith(f"{told} (95 %: ")
     # The file finds its way back by the name, with its own head.
     network = load_network("squeezenet", tmp_path / "squeezenet.safetensors")
+    file = tmp_path / "squeezenet.safetensors"
+    assert own_classes(read_metadata(file), file) == OwnClasses(("0", "1", "2"), 40)
     assert network(torch.rand(1, 3, 40, 40), ["logits"])["logits"].shape == (1, 3)
+
+
+def decoded_only(monkeypatch: pytest.MonkeyPatch, data: Path, output: Path, *more: object) -> str:
+    """What is said by a training that ends once its pictures are decoded."""
+
+    def stop(read: dict[str, Labelled], *_: object) -> None:
+        raise InputError(f"stored at {read[''].size} px")
+
+    monkeypatch.setattr(own, "splits", stop)
+    begun = ("classifier", "squeezenet", "--data", data, "--hours", 1, "-o", output)
+    return run(*begun, *more, code=2)
 
 
 @pytest.mark.parametrize(("size", "stored"), [(32, 32), (48, 40)])
 def test_pictures_are_stored_no_larger_than_they_are_fed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, stored: int
 ) -> None:
-    def seen(read: dict[str, Labelled], *_: object) -> None:
-        raise InputError(f"stored at {read[''].size} px")
+    said = decoded_only(monkeypatch, data / "whole.parquet", tmp_path, "--size", size)
+    assert f"stored at {stored} px" in said and f"decoding at {stored} px:" in said
 
-    monkeypatch.setattr(own, "splits", seen)
-    said = run(
-        *("classifier", "squeezenet", "--data", data / "whole.parquet"),
-        *("--hours", 1, "--size", size, "-o", tmp_path, "--quiet"),
-        code=2,
-    )
+
+@pytest.mark.parametrize(("largest", "begun", "stored"), [(224, 0, 40), (36, 0, 36), (36, 38, 38)])
+def test_pictures_have_a_usual_size(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    largest: int,
+    begun: int,
+    stored: int,
+) -> None:
+    monkeypatch.setattr(own, "LARGEST", largest)
+    if begun:
+        # A training that is gone on with keeps the size that it began with.
+        torch.save({"training": {"size of pictures": begun}}, tmp_path / "checkpoint.pth")
+    said = decoded_only(monkeypatch, data / "whole.parquet", tmp_path)
     assert f"stored at {stored} px" in said
+
+
+def test_a_first_picture_that_is_too_small_is_told_before_all_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelled, "decoded", lambda *_, **__: pytest.fail("all were decoded"))
+    write(tmp_path / "small.parquet", 4, 0, classes=2, size=12)
+    said = decoded_only(monkeypatch, tmp_path / "small.parquet", tmp_path, "--quiet")
+    assert "12x12 px is too small" in said and said.endswith("choose another with --size\n")
+
+
+def test_damaged_files_of_a_folder_are_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / name)
+    (tmp_path / "cat" / "1.png").write_bytes(b"nothing")
+    left_out = f"left out, since it cannot be decoded: {tmp_path / 'cat' / '1.png'}"
+    assert f"{left_out}\n" in decoded_only(monkeypatch, tmp_path, tmp_path / "out")
+    (tmp_path / "dog" / "2.png").write_bytes(b"nothing")
+    assert f"{left_out} and 1 more\n" in decoded_only(monkeypatch, tmp_path, tmp_path / "out")
+    assert "left out" not in decoded_only(monkeypatch, tmp_path, tmp_path / "out", "--quiet")
+
+
+@pytest.mark.parametrize("command", ["classifier", "cifar10-binarynet"])
+def test_the_whole_set_is_not_kept_beside_its_parts(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    whole: list[weakref.ref[Labelled]] = []
+    held_out = labelled.held_out
+
+    def watched(pictures: Labelled, *more: int) -> tuple[Labelled, Labelled]:
+        whole.append(weakref.ref(pictures))
+        return held_out(pictures, *more)
+
+    def stop(*_: object) -> None:
+        raise InputError("kept" if whole[0]() else "gone")
+
+    for module in (labelled, own):
+        monkeypatch.setattr(module, "held_out", watched)
+    monkeypatch.setattr("bitbrush.cli.train._training", stop)
+    if command == "classifier":
+        said = run(
+            *(command, "squeezenet", "--data", data / "whole.parquet"),
+            *("--hours", 1, "-o", tmp_path, "--quiet"),
+            code=2,
+        )
+    else:
+        said = binarynet(data, tmp_path, "--quiet", code=2)
+    assert "gone" in said
 
 
 def test_classifier_errors_are_one_line(data: Path, tmp_path: Path) -> None:

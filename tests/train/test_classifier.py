@@ -15,10 +15,24 @@ import torch
 from bitbrush.errors import BitbrushError, InputError
 from bitbrush.networks.cifar10_binarynet import Cifar10BinaryNet
 from bitbrush.train import classifier, stopwatch
-from bitbrush.train.classifier import Score, Training, as_images, digest, moved, score
+from bitbrush.train.classifier import (
+    Score,
+    Training,
+    as_images,
+    digest,
+    moved,
+    score,
+    size_begun_with,
+)
 from bitbrush.train.curves import plot_curve, write_curve
 from bitbrush.train.labelled import Labelled
 from bitbrush.train.recipes import BETTER, LARQ, SCRATCH, ClassifierRecipe, recipe_of
+
+
+@pytest.fixture(autouse=True)
+def points_of_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "LEAST_STEPS", 1)
+
 
 RECIPE = replace(BETTER, epochs=3, batch=8, warm_up=0.2, points=2)
 
@@ -70,14 +84,47 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path: Path, stop: int, packe
         training(path, packed=not packed)
 
 
-def test_a_killed_training_goes_on_from_its_last_point(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_due", [True, False])
+def test_a_killed_training_goes_on_from_what_was_saved_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_due: bool
+) -> None:
     path = tmp_path / "checkpoint.pth"
     killed = training(path)
+    monkeypatch.setattr(killed._saving, "is_due", lambda: is_due)
     for _ in killed.run():
         if killed.steps == 8:
             break
-    # Two points in an epoch of five steps: after the second and the fifth.
-    assert training(path).steps == 7
+    assert training(path).steps == 8 * is_due
+
+
+def test_the_end_is_saved_when_nothing_is_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pth"
+    run = training(path)
+    monkeypatch.setattr(run._saving, "is_due", lambda: False)
+    list(run.run())
+    assert training(path).finished
+
+
+@pytest.mark.parametrize(
+    ("least", "steps"),
+    [(1, [2, 5, 7, 10, 12, 15]), (3, [5, 10, 15]), (6, [10, 15]), (50, [15])],
+)
+def test_points_are_apart(monkeypatch: pytest.MonkeyPatch, least: int, steps: list[int]) -> None:
+    monkeypatch.setattr(classifier, "LEAST_STEPS", least)
+    run = training(one_bit=False)
+    assert [point.step for point in run.run() if point is not None] == steps
+
+
+def test_the_size_that_a_training_began_with(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pth"
+    assert size_begun_with(path) is None
+    training(path).save()
+    assert size_begun_with(path) == 32
+    path.write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no checkpoint"):
+        size_begun_with(path)
 
 
 def test_less_time_than_was_used_ends_with_a_point(tmp_path: Path) -> None:
@@ -230,10 +277,10 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     path = tmp_path / "checkpoint.pth"
     run = training(path)
     run.save()
-    next(run.run())
     monkeypatch.setattr("bitbrush.atomic.os.fsync", full)
+    # The first save is due at once, so that it is told early.
     with pytest.raises(InputError, match="cannot write .*: No space left"):
-        run.save()
+        next(run.run())
     assert list(tmp_path.iterdir()) == [path]
     assert training(path).steps == 0
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from bitbrush.errors import InputError
-from bitbrush.train.labelled import Labelled, Row, decoded, held_out, rows_of
+from bitbrush.train.labelled import Labelled, Row, decoded, first_side, held_out, rows_of
 
 
 def png(shade: int, size: tuple[int, int] = (12, 12)) -> bytes:
@@ -28,7 +28,7 @@ def written(path: Path, **columns: list[Any]) -> Path:
     return path
 
 
-def read(source: Path, size: int | None = None) -> dict[str, Labelled]:
+def read(source: Path, size: int = 12) -> dict[str, Labelled]:
     return decoded(rows_of(source), source, size)
 
 
@@ -53,7 +53,13 @@ def test_a_structure_of_bytes_and_numbered_labels(tmp_path: Path) -> None:
     assert found.classes == ("9", "10") and found.labels.tolist() == [1, 0]
 
 
-def test_pictures_become_squares_of_the_first_ones_size(tmp_path: Path) -> None:
+def test_numbered_labels_have_names_where_these_are_told() -> None:
+    rows = [Row(png(0), label) for label in (2, 0, 7)]
+    found = decoded(iter(rows), Path("set"), 12, names=["cat", "dog", "fox"])[""]
+    assert found.classes == ("cat", "fox", "7") and found.labels.tolist() == [1, 0, 2]
+
+
+def test_pictures_become_squares_of_one_size(tmp_path: Path) -> None:
     wide = Image.new("RGB", (40, 20))
     wide.paste((255, 255, 255), (10, 0, 30, 20))
     file = io.BytesIO()
@@ -65,18 +71,20 @@ def test_pictures_become_squares_of_the_first_ones_size(tmp_path: Path) -> None:
     assert read(source, 8)[""].size == 8
 
 
-def test_the_first_ones_size_has_a_bound() -> None:
-    for largest, side in ((None, 12), (20, 12), (8, 8)):
-        rows = [Row(png(shade), "one") for shade in (1, 2)]
-        found = decoded(iter(rows), Path("set"), largest=largest)[""]
-        assert found.size == side and found.pixels[:, 0, 0, 0].tolist() == [1, 2]
+def test_the_first_ones_short_side() -> None:
+    rows = [Row(png(1, (20, 9)), "one"), Row(png(2, (4, 4)), "one")]
+    assert first_side(iter(rows), Path("set")) == 9
+    with pytest.raises(InputError, match="no pictures in set"):
+        first_side(iter([]), Path("set"))
+    with pytest.raises(InputError, match="picture 1 of set cannot be decoded"):
+        first_side(iter([Row(b"nothing", "one"), *rows]), Path("set"))
 
 
 def test_no_picture_is_in_memory_twice() -> None:
     data, count, side = png(3, (64, 64)), 200, 64
-    decoded(iter([Row(data, "one")]), Path("set"))  # what is imported first counts for nothing
+    decoded(iter([Row(data, "one")]), Path("set"), side)  # what is imported counts for nothing
     tracemalloc.start()
-    found = decoded((Row(data, "one") for _ in range(count)), Path("set"))[""]
+    found = decoded((Row(data, "one") for _ in range(count)), Path("set"), side)[""]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found.pixels.shape == (count, side, side, 3)
@@ -90,7 +98,7 @@ def test_pictures_are_turned_as_they_are_meant_to_be_seen() -> None:
     exif[0x0112] = 3
     file = io.BytesIO()
     image.save(file, "PNG", exif=exif)
-    pixels = decoded(iter([Row(file.getvalue(), "one")]), Path("set"))[""].pixels
+    pixels = decoded(iter([Row(file.getvalue(), "one")]), Path("set"), 8)[""].pixels
     assert pixels[0, :4].max() == 0 and pixels[0, 4:].min() == 255
 
 
@@ -99,6 +107,40 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").write_bytes(png(1))
     assert read(tmp_path)[""].classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_what_is_hidden_is_no_class(tmp_path: Path, split: str) -> None:
+    for name in ("cat", "dog", ".thumbnails"):
+        (tmp_path / split / name).mkdir(parents=True)
+        (tmp_path / split / name / "1.png").write_bytes(png(1))
+    assert read(tmp_path)[split].classes == ("cat", "dog")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    for name in ("car", "train"):
+        (tmp_path / name / ".thumbnails").mkdir(parents=True)
+        (tmp_path / name / "1.png").write_bytes(png(1))
+    assert read(tmp_path)[""].classes == ("car", "train")
+
+
+def test_a_file_that_cannot_be_decoded_is_named_or_left_out(tmp_path: Path) -> None:
+    for name, data in (("a/1", b"nothing"), ("a/2", png(1)), ("b/1", png(2)), ("b/2", png(3)[:50])):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.png").write_bytes(data)
+    with pytest.raises(InputError, match=r"a.1\.png cannot be decoded"):
+        read(tmp_path)
+    assert first_side(rows_of(tmp_path), tmp_path) == 12
+    left_out: list[Path] = []
+    found = decoded(rows_of(tmp_path), tmp_path, 12, left_out=left_out)[""]
+    assert left_out == [tmp_path / "a/1.png", tmp_path / "b/2.png"]
+    assert found.labels.tolist() == [0, 1] and found.pixels[:, 0, 0, 0].tolist() == [1, 2]
+
+
+def test_a_row_that_cannot_be_decoded_is_never_left_out(tmp_path: Path) -> None:
+    source = written(tmp_path / "set.parquet", image=[png(1), b"nothing"], label=[0, 1])
+    with pytest.raises(InputError, match="picture 2 of .*set.parquet cannot be decoded"):
+        decoded(rows_of(source), source, 12, left_out=[])
 
 
 def test_a_folder_with_splits(tmp_path: Path) -> None:

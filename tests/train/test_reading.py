@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 from bitbrush.errors import InputError
 from bitbrush.images import read_image
 from bitbrush.images.colour_profile import srgb_profile
-from bitbrush.train.reading import decoded_picture, parquet_rows
+from bitbrush.train.reading import decoded_picture, label_names, parquet_rows, picture_files
 
 RANDOM = np.random.default_rng(0)
 
@@ -72,6 +73,15 @@ def test_pictures_are_turned_by_exif_that_cannot_be_written_anew() -> None:
     assert decoded_picture(odd, "picture").size == (6, 9)
 
 
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    # As hidden folders around the one that is asked for do not make all of it hidden.
+    top = tmp_path / ".photos"
+    for name in ("b.JPG", "in/a.png", "._b.JPG", ".thumbnails/a.png", "in/.a.png", "text.txt"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(b"")
+    assert picture_files(top) == [top / "b.JPG", top / "in/a.png"]
+
+
 def broken_png() -> bytes:
     """One of two chunks of pixels, the second of which has no name."""
     data = encoded(noise(200, 200))
@@ -110,6 +120,28 @@ def test_columns_that_are_missing_or_of_another_kind(tmp_path: Path) -> None:
     for value in ("text", None, {"bytes": None, "path": "one.png"}):
         with pytest.raises(InputError, match="needs the bytes of pictures"):
             rows(tmp_path, image=[value])
+
+
+@pytest.mark.parametrize(
+    ("noted", "names"),
+    [
+        ({"info": {"features": {"label": {"names": ["cat", "dog"]}}}}, ["cat", "dog"]),
+        ({"info": {"features": {"label": {"dtype": "int64"}}}}, []),
+        ({"info": {"features": {"label": {"names": "cat"}}}}, []),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_names_of_labels(noted: Any, names: list[str], tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table({"image": [b"one"], "label": [1]})
+    if noted is not None:
+        table = table.replace_schema_metadata({"huggingface": json.dumps(noted)})
+    parquet.write_table(table, tmp_path / "set.parquet")
+    assert label_names(tmp_path / "set.parquet") == names
+    assert label_names(tmp_path) == []
 
 
 def test_what_is_no_parquet_file(tmp_path: Path) -> None:

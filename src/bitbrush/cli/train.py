@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ..train.labelled import Labelled
     from ..train.recipes import ClassifierRecipe
 
+CHECKPOINT = "checkpoint.pth"
+"""In the folder of everything made."""
+
 train = typer.Typer(help="Train classifiers, one-bit and float.")
 app.add_typer(train, name="train")
 
@@ -64,7 +67,11 @@ def cifar10_binarynet(
         int | None, typer.Option(min=1, help="Epochs.", show_default="the recipe's, 100")
     ] = None,
     hours: Annotated[
-        float, typer.Option(help="Most hours, all runs together; the schedule is shortened to fit.")
+        float,
+        typer.Option(
+            help="Most hours, all runs together; better's schedule is shortened to fit, larq's "
+            "is cut off."
+        ),
     ] = 10.0,
     hold_out: Annotated[
         int,
@@ -104,6 +111,7 @@ def cifar10_binarynet(
     with progress("decoding") as bar:
         pictures, tested = read_cifar10(data, test, lambda count: bar.update(count))
     kept, aside = held_out(pictures, hold_out, seed)
+    del pictures  # which would be in memory twice
     training = _training(network, kept, aside, chosen, folder, hours, SIZE, packed)
     _run(training, folder, network.name)
     source = {"source": "trained by bitbrush", "data": "CIFAR-10", "recipe": chosen.name}
@@ -146,7 +154,8 @@ def classifier(
         typer.Option(
             min=8,
             help="Side in pixels at which the network sees the pictures.",
-            show_default="the first picture's, or the only one the network takes",
+            show_default="the first picture's short side, at most 224, or the only one that the "
+            "network takes",
         ),
     ] = None,
     engine: Engine = "auto",
@@ -156,30 +165,57 @@ def classifier(
 
     Without a split in the data, a tenth of the pictures is kept for validation.
     """
-    from ..train.labelled import decoded, rows_of
-    from ..train.own import fed_size, fresh, splits, title_of, validated, write_card
+    from ..classify import OwnClasses, require_classifier, told_classes
+    from ..train.own import fresh, splits, title_of, validated, write_card
     from ..train.recipes import SCRATCH, check_limits, with_epochs
     from ..weights.bits import TITLE
 
     # Before anything is decoded: a wrong name or number is to be told at once.
+    require_classifier(network)
     chosen = with_epochs(SCRATCH, epochs, seed)
-    fed = fed_size(network, size)
     check_limits(chosen, hours)
     _check(engine)
-    with progress("decoding") as bar:
-        # Larger than they are fed they would take memory, and shifts would be smaller than told.
-        read = decoded(rows_of(data), data, progress=lambda count: bar.update(count), largest=fed)
+    read, fed = _decoded(data, network, size, output / CHECKPOINT)
     kept, aside = splits(read, data, seed)
+    del read  # which would be in memory twice
     made = fresh(network, len(kept.classes), seed)
     packed = _packs(made, engine)
-    training = _training(made, kept, aside, chosen, output, hours, fed or kept.size, packed)
+    training = _training(made, kept, aside, chosen, output, hours, fed, packed)
     _run(training, output, network)
     with progress("validating"):
         found = validated(training)
-    told = {"source": "trained by bitbrush", "data": data.name, "classes": str(len(kept.classes))}
-    weights = _save(made, output, told | {TITLE: title_of(training, found)})
+    told = {"source": "trained by bitbrush", "data": data.name, TITLE: title_of(training, found)}
+    weights = _save(made, output, told | told_classes(OwnClasses(kept.classes, fed)))
     command = shlex.join(["bitbrush", *sys.argv[1:]])
     print(write_card(training, found, weights, output / f"{network}.md", data.name, command))
+
+
+def _decoded(
+    data: Path, network: str, size: int | None, checkpoint: Path
+) -> tuple[dict[str, Labelled], int]:
+    """The pictures by splits, and the side in pixels at which the network is to see them."""
+    from ..train.classifier import size_begun_with
+    from ..train.labelled import decoded, first_side, rows_of
+    from ..train.own import LARGEST, fed_size
+    from ..train.reading import label_names
+
+    first = first_side(rows_of(data), data)
+    fed = fed_size(network, size, size_begun_with(checkpoint) or min(first, LARGEST))
+    # Larger than they are fed they would take memory, and shifts would be smaller than told.
+    stored, left_out = min(first, fed), list[Path]()
+    with progress(f"decoding at {stored} px") as bar:
+        read = decoded(
+            rows_of(data),
+            data,
+            stored,
+            names=label_names(data),
+            progress=lambda count: bar.update(count),
+            left_out=left_out,
+        )
+    if left_out and not options.quiet:
+        more = f" and {len(left_out) - 1} more" if left_out[1:] else ""
+        print(f"left out, since it cannot be decoded: {left_out[0]}{more}", file=sys.stderr)
+    return read, fed
 
 
 def _binarynet(width: float, seed: int, one_bit: bool) -> Network:
@@ -212,7 +248,7 @@ def _training(
         kept,
         aside,
         recipe,
-        checkpoint=folder / "checkpoint.pth",
+        checkpoint=folder / CHECKPOINT,
         hours=hours,
         size=size,
         autocast=_has_half_units(),
@@ -261,16 +297,21 @@ def _has_half_units() -> bool:
 def _run(training: Training, folder: Path, title: str) -> None:
     """Trains to the end, with the curve and its plot in the folder kept up to date."""
     from ..train.curves import can_plot, plot_curve, write_curve
+    from ..train.upkeep import Upkeep
 
-    plots, planned = can_plot(), training.recipe.epochs
+    def draw() -> None:
+        write_curve(training.points, folder / "curve.jsonl")
+        if plots:
+            plot_curve(training.points, title, folder / "curve.png")
+
+    plots, planned, drawing = can_plot(), training.recipe.epochs, Upkeep()
     of = "" if planned is None else f" of {planned}"
     with progress(f"training {title}", 1.0) as bar, Interruptions() as interruptions:
         started, before = training.seconds, training.steps
         for point in training.run():
-            if point is not None:
-                write_curve(training.points, folder / "curve.jsonl")
-                if plots:
-                    plot_curve(training.points, title, folder / "curve.png")
+            if point is not None and drawing.is_due():
+                with drawing.piece():
+                    draw()
             pictures = (training.steps - before) * training.recipe.batch
             speed = pictures / max(training.seconds - started, 1e-9)
             bar.update(
@@ -279,6 +320,8 @@ def _run(training: Training, folder: Path, title: str) -> None:
             if interruptions.waiting is not None:
                 training.save()
             interruptions.deliver("the same command goes on from here")
+    # Of a training that was done before, too: Matplotlib may have come only now.
+    draw()
     if not plots and not options.quiet:
         print("no curve.png: pip install 'bitbrush[lab]'", file=sys.stderr)
 

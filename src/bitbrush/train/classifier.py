@@ -32,9 +32,13 @@ from .flip_ratio import FlipRatio
 from .labelled import Labelled
 from .recipes import ClassifierRecipe, check_limits
 from .stopwatch import Stopwatch
+from .upkeep import Upkeep
 
 FLIPS_EVERY = 10
 """Of so many steps one is looked at for flipped bits, which costs a pass over all weights."""
+
+LEAST_STEPS = 50
+"""Between two points of the curve, so that those of few pictures do not take longer than steps."""
 
 APART = 0x9E3779B1
 """Numbers of steps times this are far apart from each other, as seeds (Knuth's golden ratio)."""
@@ -156,6 +160,7 @@ class Training:
         self._optimizer = torch.optim.Adam(trained, self.rate, eps=recipe.epsilon, fused=True)
         self.steps, self._seconds_before = 0, 0.0
         self._stepping, self._checking = Stopwatch(), Stopwatch()
+        self._saving = Upkeep()
         self._digest = digest(pictures)
         self.points: list[Point] = []
         self._sums = _Sums()
@@ -195,24 +200,35 @@ class Training:
     def run(self) -> Iterator[Point | None]:
         """Trains to the end; yields after every step a point of the curve, or None.
 
-        Points come several times an epoch, and at its and the training's end; each is saved.
+        Points come several times an epoch, if that has many steps, and at the training's end.
+        What is done is saved now and then (see `Upkeep`), and at the end.
 
         Raises:
             BitbrushError: the loss is no finite number any more.
         """
-        every = max(self.steps_of_epoch // self.recipe.points, 1)
         if self.finished and self._sums.pictures:
             # Stopped between two points, and then given less time or fewer epochs.
-            yield self._reported()
+            last = self._reported()
+            self.save()
+            yield last
         while not self.finished:
             with self._stepping.piece():
                 self.network.train()
                 self._step()
-            of_epoch = self.steps % self.steps_of_epoch
-            due = of_epoch == 0 or (
-                of_epoch % every == 0 and self.steps_of_epoch - of_epoch >= every
-            )
-            yield self._reported() if due or self.finished else None
+            point = self._reported() if self._is_point() or self.finished else None
+            if self.checkpoint is not None and (self.finished or self._saving.is_due()):
+                with self._saving.piece():
+                    self.save()
+            yield point
+
+    def _is_point(self) -> bool:
+        """Whether the curve has a point here: by the steps alone, so that it is always the same."""
+        whole = self.steps_of_epoch
+        every = max(whole // self.recipe.points, LEAST_STEPS)
+        epochs, of_epoch = divmod(self.steps, whole)
+        if of_epoch == 0:
+            return epochs % math.ceil(LEAST_STEPS / whole) == 0
+        return of_epoch % every == 0 and whole - of_epoch >= every
 
     def save(self) -> None:
         """Writes all that is needed to go on; a reader sees the old checkpoint or the new one.
@@ -251,14 +267,10 @@ class Training:
         }
 
     def _restore(self, path: Path) -> None:
-        try:
-            state = torch.load(path, weights_only=True)
-            theirs = state["training"]
-        except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-            raise InputError(f"{path} is no checkpoint of a training, or damaged") from error
+        state = _read(path)
         for what, ours in self._identity().items():
             # What an older checkpoint does not tell is taken to be the same.
-            if theirs.get(what, UNTOLD.get(what, ours)) != ours:
+            if state["training"].get(what, UNTOLD.get(what, ours)) != ours:
                 raise InputError(
                     f"{path} was made with another {what}; choose another output folder"
                 )
@@ -316,7 +328,7 @@ class Training:
         return score(self.network, some, self.size, self.autocast).accuracy
 
     def _reported(self) -> Point:
-        """The next point of the curve, which is saved."""
+        """The next point of the curve."""
         sums = self._sums
         with self._checking.piece():
             held_out = self._check()
@@ -332,8 +344,31 @@ class Training:
         )
         self.points.append(point)
         self._sums = _Sums()
-        self.save()
         return point
+
+
+def size_begun_with(checkpoint: Path) -> int | None:
+    """The side in pixels at which a checkpoint's training sees pictures.
+
+    Returns:
+        None where there is no checkpoint, or an older one that does not tell.
+    Raises:
+        InputError: the file is no checkpoint, or damaged.
+    """
+    if not checkpoint.exists():
+        return None
+    # Mapped: of a large network's no more is read than is looked at.
+    size: int | None = _read(checkpoint, mapped=True)["training"].get("size of pictures")
+    return size
+
+
+def _read(checkpoint: Path, mapped: bool = False) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(checkpoint, weights_only=True, mmap=mapped)
+        state["training"]
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise InputError(f"{checkpoint} is no checkpoint of a training, or damaged") from error
+    return state
 
 
 def digest(pictures: Labelled) -> str:

@@ -52,11 +52,18 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled picture as it lies on the disk; the split is "" where none is told."""
+    """One labelled picture as it lies on the disk.
+
+    Attributes:
+        data: of a picture file.
+        split: "" where none is told.
+        file: that it is, of a folder; None of a row of a parquet file.
+    """
 
     data: bytes
     label: int | str
     split: str = ""
+    file: Path | None = None
 
 
 def held_out(pictures: Labelled, count: int, seed: int) -> tuple[Labelled, Labelled]:
@@ -75,7 +82,8 @@ def rows_of(source: Path) -> Iterator[Row]:
     """The labelled pictures of a parquet file or a folder.
 
     A parquet file is as `parquet_rows` reads it, with a column `label` of numbers or names, and
-    perhaps `split`. A folder has a folder for each class, or `train` and `val` with these.
+    perhaps `split`. A folder has a folder for each class, or `train` and `val` with these. Hidden
+    files and folders are none of it.
 
     Raises:
         InputError: neither of these, other columns, or no picture in it.
@@ -90,41 +98,53 @@ def rows_of(source: Path) -> Iterator[Row]:
         raise InputError(f"{source} is neither a folder of pictures nor a .parquet file")
 
 
+def first_side(rows: Iterator[Row], source: Path) -> int:
+    """The short side in pixels of the first picture; files that cannot be decoded are passed over.
+
+    Args:
+        source: what messages are to call it.
+    Raises:
+        InputError: no picture, or a parquet file's first one cannot be decoded.
+    """
+    for _, picture in _pictures(rows, source, []):
+        return min(picture.size)
+    raise _nothing(source)
+
+
 def decoded(
     rows: Iterator[Row],
     source: Path,
-    size: int | None = None,
+    size: int,
     classes: Sequence[str] | None = None,
     progress: Callable[[int], None] = lambda count: None,
-    largest: int | None = None,
+    left_out: list[Path] | None = None,
+    names: Sequence[str] = (),
 ) -> dict[str, Labelled]:
     """The pictures of each split, as squares: the middle of each, resampled where need be.
 
     Args:
         source: what messages are to call it.
-        size: side in pixels; None takes the short side of the first picture, at most `largest`.
+        size: side in pixels.
         classes: their names where labels are their numbers; else the labels that occur, sorted.
         progress: called with the number of pictures done.
-        largest: in pixels; None leaves the first picture's side as it is.
+        left_out: where given, files that cannot be decoded are left out and added to it.
+        names: without `classes`, what labels that are numbers are called.
     Raises:
         InputError: no picture, one that cannot be decoded, or a label that is no class.
     """
     # Bytes that grow where they lie: pictures put together at the end would be there twice.
     pixels: dict[str, bytearray] = {}
     labels: dict[str, list[int | str]] = {}
-    for number, row in enumerate(rows, 1):
-        picture = decoded_picture(row.data, f"picture {number} of {source}")
-        if size is None:
-            size = min(picture.size) if largest is None else min(*picture.size, largest)
+    for number, (row, picture) in enumerate(_pictures(rows, source, left_out), 1):
         pixels.setdefault(row.split, bytearray()).extend(_square(picture, size))
         labels.setdefault(row.split, []).append(row.label)
         progress(number)
-    if size is None or not pixels:
-        raise InputError(f"no pictures in {source}")
+    if not pixels:
+        raise _nothing(source)
     if classes is None:
         found = sorted({label for split in labels.values() for label in split}, key=_order)
         numbers = {label: index for index, label in enumerate(found)}
-        classes = [str(label) for label in found]
+        classes = [_name(label, names) for label in found]
     else:
         numbers = {index: index for index in range(len(classes))}
     unknown = {label for split in labels.values() for label in split} - numbers.keys()
@@ -141,6 +161,30 @@ def decoded(
     }
 
 
+def _pictures(
+    rows: Iterator[Row], source: Path, left_out: list[Path] | None
+) -> Iterator[tuple[Row, Image.Image]]:
+    for number, row in enumerate(rows, 1):
+        name = f"picture {number} of {source}" if row.file is None else str(row.file)
+        try:
+            picture = decoded_picture(row.data, name)
+        except InputError:
+            # A row of a parquet file has no name by which it could be told, and mended.
+            if row.file is None or left_out is None:
+                raise
+            left_out.append(row.file)
+            continue
+        yield row, picture
+
+
+def _name(label: int | str, names: Sequence[str]) -> str:
+    return names[label] if isinstance(label, int) and 0 <= label < len(names) else str(label)
+
+
+def _nothing(source: Path) -> InputError:
+    return InputError(f"no pictures in {source} that can be decoded")
+
+
 def _order(label: int | str) -> tuple[int, str]:
     return (label, "") if isinstance(label, int) else (0, label)
 
@@ -155,15 +199,21 @@ def _square(picture: Image.Image, size: int) -> bytes:
 
 
 def _folder(source: Path) -> Iterator[Row]:
-    splits = {each.name: each for each in source.iterdir() if each.name in _SPLITS}
+    # A split holds folders; what holds pictures alone is a class, even if it is called "train".
+    splits = [each for each in _folders(source) if each.name in _SPLITS and _folders(each)]
     found = False
-    for name, top in sorted(splits.items()) if splits else [("", source)]:
-        for folder in sorted(each for each in top.iterdir() if each.is_dir()):
+    for top in splits or [source]:
+        for folder in _folders(top):
             for file in picture_files(folder):
                 found = True
-                yield Row(file.read_bytes(), folder.name, _SPLITS.get(name, ""))
+                split = _SPLITS[top.name] if splits else ""
+                yield Row(file.read_bytes(), folder.name, split, file)
     if not found:
         raise InputError(f"{source} has no folders of pictures, one for each class")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
 
 
 def _parquet(source: Path) -> Iterator[Row]:

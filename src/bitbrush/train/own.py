@@ -22,24 +22,30 @@ from .labelled import TRAINING, VALIDATION, Labelled, held_out
 KEPT = 0.1
 """Share of the pictures that validates, where the data has no split."""
 
+LARGEST = 224
+"""Most pixels along each side at which pictures are seen, where nobody asks for more."""
+
 POINTS = 12
 """Rows of the curve that a card shows."""
 
 
-def fed_size(name: str, size: int | None) -> int | None:
-    """The side in pixels at which a network sees pictures; None leaves them their own.
+def fed_size(name: str, size: int | None, usual: int) -> int:
+    """The side in pixels at which a network sees pictures.
 
     Args:
         size: that the user asked for, or None.
+        usual: what it is else, of a network that takes more than one.
     Raises:
         InputError: an unknown network, one without a classifier, or a size that it does not take.
     """
     require_classifier(name)
     with torch.device("meta"):
         network = network_spec(name).build()
-    size = size or network.taps["logits"].size
-    if size is not None:
+    size = size or network.taps["logits"].size or usual
+    try:
         network.check(torch.empty(1, 3, size, size, device="meta"), ["logits"])
+    except InputError as error:
+        raise InputError(f"{error}; choose another with --size") from None
     return size
 
 

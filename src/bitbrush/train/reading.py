@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,16 @@ IMAGE_COLUMNS = ("image", "img")
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The picture files in a folder and the folders in it, in the order of their names."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
+    """The picture files in a folder and the folders in it, in the order of their names.
+
+    None is hidden or lies in a hidden folder: macOS keeps what is no picture in `._NAME.jpg`.
+    """
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in PICTURE_ENDINGS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def parquet_rows(source: Path, *needed: str) -> Iterator[dict[str, Any]]:
@@ -36,6 +46,39 @@ def parquet_rows(source: Path, *needed: str) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: no or a damaged parquet file, other columns, or pyarrow is missing.
     """
+    with _opened(source) as file:
+        names = file.schema_arrow.names
+        image = next((name for name in IMAGE_COLUMNS if name in names), None)
+        if image is None or any(name not in names for name in needed):
+            wanted = f"columns image and {' and '.join(needed)}" if needed else "a column image"
+            raise InputError(f"{source} needs {wanted}, has {', '.join(names)}")
+        columns = [image, *(name for name in ("label", "split") if name in names)]
+        for batch in file.iter_batches(256, columns=columns):
+            for row in batch.to_pylist():
+                yield {**row, "image": _bytes(row[image], source)}
+
+
+def label_names(source: Path) -> list[str]:
+    """What the numbers in a column `label` are called, as Hugging Face notes it in parquet files.
+
+    Returns:
+        the names from number 0 on; none of a folder, or where nothing is noted.
+    Raises:
+        InputError: a damaged parquet file, or pyarrow is missing.
+    """
+    if source.is_dir():
+        return []
+    with _opened(source) as file:
+        noted = (file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        names = json.loads(noted)["info"]["features"]["label"]["names"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[Any]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -43,15 +86,7 @@ def parquet_rows(source: Path, *needed: str) -> Iterator[dict[str, Any]]:
         raise InputError("parquet files need pyarrow: pip install 'bitbrush[train]'") from None
     try:
         with parquet.ParquetFile(source) as file:
-            names = file.schema_arrow.names
-            image = next((name for name in IMAGE_COLUMNS if name in names), None)
-            if image is None or any(name not in names for name in needed):
-                wanted = f"columns image and {' and '.join(needed)}" if needed else "a column image"
-                raise InputError(f"{source} needs {wanted}, has {', '.join(names)}")
-            columns = [image, *(name for name in ("label", "split") if name in names)]
-            for batch in file.iter_batches(256, columns=columns):
-                for row in batch.to_pylist():
-                    yield {**row, "image": _bytes(row[image], source)}
+            yield file
     except (OSError, pyarrow.ArrowException) as error:
         raise InputError(f"{source} is no parquet file, or damaged") from error
 
