@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bitbrush.cli.app import app
 from bitbrush.lab.atlas import atlas, layout
 from bitbrush.lab.atlas.atlas import Atlas, Plan
 from bitbrush.lab.atlas.layout import Cell
+from bitbrush.weights.loading import SHIPPED
 
 NAME, TAP = "quickbrush-small", "stage1.block1"
 
@@ -29,7 +31,8 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     def make(plan: Plan, folder: Path, advance: Any) -> Atlas:
         made.append(plan)
         cell = Cell(0, 0, 160, torch.ones(3).numpy(), [])
-        return Atlas(plan, [(cell, torch.zeros(1, 3, plan.cell, plan.cell))], [], 160, 10)
+        painted = [(cell, torch.zeros(1, 3, plan.cell, plan.cell))]
+        return Atlas(plan, min(plan.side, 6), painted, [], 160, 10)
 
     monkeypatch.setattr(atlas, "make_atlas", make)
     monkeypatch.setattr(layout, "check_layout", lambda: None)
@@ -54,9 +57,27 @@ def test_the_number_of_vectors_is_that_of_those_found(tmp_path: Path, plans: lis
     assert "gave" not in run(tmp_path, "--vectors", "20000", "--quiet").stderr
 
 
+def test_the_number_of_cells_is_told_where_it_is_less(tmp_path: Path, plans: list[Plan]) -> None:
+    result = run(tmp_path, "--vectors", "160", "--side", "8")
+    assert f"{NAME}, {TAP}: 160 vectors fill 6x6 cells, not 8x8" in result.stderr
+    assert "fill" not in run(tmp_path, "--vectors", "160", "--side", "6").stderr
+
+
+def test_weights_may_be_those_of_a_file(tmp_path: Path, plans: list[Plan]) -> None:
+    own = tmp_path / "own.safetensors"
+    shutil.copy(SHIPPED / f"{NAME}.safetensors", own)
+    result = run(tmp_path, "--beside", f"{NAME}={own}:{TAP}")
+    assert result.exit_code == 0, result.stderr
+    assert plans[1].subject.file == own
+    page = (tmp_path / "out" / "atlas.html").read_text(encoding="utf-8")
+    assert f"<h2>{NAME}, own.safetensors, {TAP}</h2>" in page
+
+
 @pytest.mark.parametrize(
     ("more", "text"),
     [
+        (["--beside", "xnornet=none:stage2.block1"], "the smallest is --cell 33"),
+        (["--beside", f"{NAME}=absent.pth:{TAP}"], "cannot read absent.pth"),
         (["--beside", f"{NAME}:stage1.blok1"], "did you mean 'stage1.block1'?"),
         (["--beside", "quickbrush-smal:stem"], "did you mean 'quickbrush-small'?"),
         (["--beside", "quicknet-xl:stem"], "weights of quicknet-xl"),

@@ -202,6 +202,18 @@ def test_without_the_library_its_columns_are_missing(
     assert "Signs of masked gradients" in result.stdout
 
 
+@pytest.mark.usefixtures("no_weights")
+def test_controls_of_one_picture_bring_attacks_without_a_gradient(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    told = run("attack", picture, *RANDOM, *FEW, "--controls").stdout
+    assert "noise" in told.split("control")[0]
+    assert "Signs of masked gradients: none\nNot looked for: square, one step against many" in told
+    refused = run("attack", picture, *RANDOM, *FEW, "--controls", "--no-compare").stdout
+    assert "Not looked for: noise, square" in refused
+
+
 @pytest.mark.skipif(not library.library_is_there(), reason="needs the attack extra")
 @pytest.mark.usefixtures("no_weights")
 def test_a_folder_is_attacked_by_others_too(folder: Path) -> None:
@@ -249,7 +261,7 @@ def test_pictures_that_have_the_target_are_left_out(folder: Path) -> None:
         ((*RANDOM, "--transfer", "squeezenet"), "squeezenet is attacked itself"),
         ((*RANDOM, "--transfer", "vgg19-16x"), "vgg19-16x has no classifier"),
         ((*RANDOM, "-o", "out.jpg"), "would undo the attack; write a .png"),
-        ((*RANDOM, "-o", "absent/out.png"), "there is no folder absent"),
+        ((*RANDOM, "-o", "absent/out.png"), "absent to write out.png into; create it first"),
         (("--network", "squeezenet", "--device", "gpu"), "unknown device 'gpu'"),
     ],
 )

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def atlas(
-    network: Annotated[str, typer.Argument(help="The network.", show_default=False)],
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="The network; NAME=FILE gives it the weights of a file.", show_default=False
+        ),
+    ],
     tap: Annotated[str, typer.Option(help="The map of it that is shown.", show_default=False)],
     images: Annotated[
         list[Path],
@@ -40,7 +45,10 @@ def atlas(
         ),
     ] = None,
     vectors: Annotated[int, typer.Option(min=16, help="Vectors that are laid out.")] = 20_000,
-    side: Annotated[int, typer.Option(min=2, max=100, help="Cells along each side.")] = 14,
+    side: Annotated[
+        int,
+        typer.Option(min=2, max=100, help="Cells along each side; fewer where vectors are few."),
+    ] = 14,
     cell: Annotated[int, typer.Option(min=32, max=512, help="Side of a cell in pixels.")] = 80,
     steps: Annotated[int, typer.Option(min=1, help="Steps that each cell is painted in.")] = 96,
     channels: Annotated[int, typer.Option(min=0, help="Single channels painted too.")] = 24,
@@ -52,7 +60,7 @@ def atlas(
 
     Interrupted, the same command goes on where it was.
     """
-    from ..lab.atlas.atlas import Plan, check_subject, make_atlas
+    from ..lab.atlas.atlas import Plan, check_plan, make_atlas
     from ..lab.atlas.layout import check_layout
     from ..lab.atlas.page import write_page
     from ..lab.report.page import check_reports
@@ -60,20 +68,22 @@ def atlas(
     check_layout()
     check_reports()
     chosen = [(network, tap), *(_named(each) for each in beside or [])]
-    for name, of in chosen:
-        check_subject(name, of)
+    plans = [
+        Plan(name, of, images, vectors, side, cell, steps, channels, seed) for name, of in chosen
+    ]
+    for plan in plans:
+        check_plan(plan)
     _check_output(output, images)
     make_folder(output)
     made = []
-    with Interruptions() as interruptions, progress("atlas", len(chosen)) as bar:
-        for done, (name, of) in enumerate(chosen):
+    with Interruptions() as interruptions, progress("atlas", len(plans)) as bar:
+        for done, plan in enumerate(plans):
 
-            def advance(share: float, note: str, done: int = done, name: str = name) -> None:
-                bar.update(done + share, f"{name}: {note}")
+            def advance(share: float, note: str, done: int = done, plan: Plan = plan) -> None:
+                bar.update(done + share, f"{plan.network}: {note}")
                 if interruptions.waiting:
                     interruptions.deliver("run the same command again to go on")
 
-            plan = Plan(name, of, images, vectors, side, cell, steps, channels, seed)
             made.append(make_atlas(plan, output, advance))
     page = output / "atlas.html"
     facts = {
@@ -102,16 +112,23 @@ def _check_output(output: Path, images: list[Path]) -> None:
 
 def _tell_fewer(made: Atlas) -> None:
     plan = made.plan
+    name = f"{plan.subject.label}, {plan.tap}"
     if made.vectors < plan.count:
         print(
-            f"{plan.network}, {plan.tap}: {made.pictures:,} pictures gave {made.vectors:,} "
-            f"vectors, not {plan.count:,}",
+            f"{name}: {made.pictures:,} pictures gave {made.vectors:,} vectors, not {plan.count:,}",
+            file=sys.stderr,
+        )
+    if made.side < plan.side:
+        print(
+            f"{name}: {made.vectors:,} vectors fill {made.side}x{made.side} cells, "
+            f"not {plan.side}x{plan.side}",
             file=sys.stderr,
         )
 
 
 def _named(text: str) -> tuple[str, str]:
-    name, colon, tap = text.partition(":")
+    # The last one: there may be others in the name of a file.
+    name, colon, tap = text.rpartition(":")
     if not colon or not tap:
         raise InputError(f"--beside takes NETWORK:TAP, not {text!r}")
     return name, tap

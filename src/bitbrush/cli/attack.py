@@ -135,7 +135,8 @@ def attack(
         bool | None,
         typer.Option(
             "--compare/--no-compare",
-            help="Also attack with noise, FGSM, PGD and squares; yes for a folder.",
+            help="Also attack with noise, FGSM, PGD and squares; yes for a folder and with "
+            "--controls.",
             show_default=False,
         ),
     ] = None,
@@ -176,7 +177,8 @@ def attack(
         raise unknown_name("norm", chosen, NORMS)
     _check_style(style, painter, paint_steps, compare, queries, controls)
     usual = "1.2" if style is not None and chosen == "content" else EPSILONS[chosen]
-    against = _against(folder and style is None if compare is None else compare)
+    usually = controls or (folder and style is None)
+    against = _against(usually if compare is None else compare)
     if queries is not None and "square" not in against:
         raise InputError("--queries is of the square attack, which is not among the attacks here")
     if queries is not None and queries < 1:

@@ -18,28 +18,33 @@ Row = Mapping[str, Any]
 
 def print_picture(row: Row, plan: Plan) -> None:
     """Top five before and after, what was used of the budget, and whether it succeeded."""
-    from ..lab.attack.summary import wanted_before
+    from ..lab.attack.summary import attackable, wanted_before
 
     table = make_table(["before", "", "", "after", "", ""])
     for before, after in zip(row["before"], row["after"], strict=True):
         table.add_row(*_guess(before), *_guess(after))
     show(table)
     attacks = row["attacks"]
-    if len(attacks) > 1:
+    # Where there was nothing to do, no attack has done it.
+    compared = attacks if attackable([row], plan.target) else {}
+    if len(compared) > 1:
         print()
-        _attacks_of_one(attacks)
+        _attacks_of_one(compared)
     print()
     ours = attacks["ours"]
-    print(f"{'success' if ours['success'] else 'no success'}: {_wanted(plan)}")
+    result = "success" if ours["success"] else "no success"
+    if not compared:
+        result = "the picture has the wanted answer as it is"
+    print(f"{result}: {_wanted(plan)}")
     print(f"changed by {_used(ours)}; allowed: {_allowed(plan)}")
     for network, made in row["transfer"].items():
         result = "deceived" if made["ours"] else "not deceived"
         if wanted_before(row, network, plan.target):
             result = "gives the wanted answer to the picture as it is"
         print(f"{network}, which was not attacked: {result}")
-    if row["controls"]:
-        print()
+    if compared and row["controls"]:
         _print_controls([row])
+        _print_signs([row], plan)
 
 
 def print_folder(rows: Sequence[Row], plan: Plan, as_json: bool) -> None:
@@ -48,7 +53,8 @@ def print_folder(rows: Sequence[Row], plan: Plan, as_json: bool) -> None:
     Raises:
         InputError: every picture had the wanted answer from the beginning.
     """
-    from ..lab.attack.summary import attackable, controls, signs_of_masking, summarise, transferred
+    from ..lab.attack.masking import not_tested, signs_of_masking
+    from ..lab.attack.summary import attackable, controls, summarise, transferred
 
     left = attackable(rows, plan.target)
     if not left:
@@ -63,7 +69,8 @@ def print_folder(rows: Sequence[Row], plan: Plan, as_json: bool) -> None:
                 for network, rates in transferred(left, plan.target).items()
             },
             "controls": {name: one.as_json() for name, one in controls(left).items()},
-            "signs_of_masking": signs_of_masking(left),
+            "signs_of_masking": signs_of_masking(left, plan.settings.loss),
+            "masking_not_tested": not_tested(left),
             "pictures": list(rows),
         }
         print(json.dumps(told, ensure_ascii=False))
@@ -77,10 +84,8 @@ def print_folder(rows: Sequence[Row], plan: Plan, as_json: bool) -> None:
         _print_transfer(rates)
     if plan.controls:
         _print_controls(left)
-    signs = signs_of_masking(left)
     if plan.against or plan.controls:
-        print()
-        print("Signs of masked gradients: " + ("; ".join(signs) if signs else "none"))
+        _print_signs(left, plan)
 
 
 def _guess(guess: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -167,3 +172,13 @@ def _print_controls(rows: Sequence[Row]) -> None:
             name, one.first.text(), one.all.text(), f"{one.steps:.1f}", f"{one.blocked:.1%}"
         )
     show(table)
+
+
+def _print_signs(rows: Sequence[Row], plan: Plan) -> None:
+    from ..lab.attack.masking import not_tested, signs_of_masking
+
+    print()
+    signs, missing = signs_of_masking(rows, plan.settings.loss), not_tested(rows)
+    print(f"Signs of masked gradients: {'; '.join(signs) or 'none'}")
+    if missing:
+        print(f"Not looked for: {', '.join(missing)}")

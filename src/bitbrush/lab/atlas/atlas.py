@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...atomic import write_atomically
+from ...atomic import make_folder, write_atomically
 from ...images import read_image, write_image
-from ...networks.registry import network_spec
 from ...networks.taps import Network
 from ...train.reading import picture_files
 from ...weights.loading import load_network, resolve_weights
+from ..contestants import Contestant, contestant
 from .layout import Cell, cells_of, laid_out
-from .render import rendered
+from .render import check_size, rendered
 from .vectors import Vectors, check_tap, collect
 
 Advance = Callable[[float, str], None]
@@ -31,16 +33,20 @@ Advance = Callable[[float, str], None]
 SHARES = {"collecting": 0.15, "laying out": 0.1, "painting": 0.75}
 """About how long each part takes."""
 
+CROWD = 4
+"""Vectors for each cell of a map, at least: with fewer, most cells would stay white."""
+
 
 @dataclass(frozen=True)
 class Plan:
     """What an atlas is made of.
 
     Attributes:
-        network, tap: whose vectors it shows.
+        network: whose vectors it shows, as `contestant` takes it.
+        tap: a map of it.
         sources: folders of pictures, or parquet files.
         count: vectors wanted.
-        side: cells along each side of the map.
+        side: cells along each side of the map, at most.
         cell: side of a cell in pixels.
         steps: that each cell is painted in.
         channels: single channels that are painted too.
@@ -57,11 +63,31 @@ class Plan:
     channels: int
     seed: int = 0
 
+    @property
+    def subject(self) -> Contestant:
+        """The network with its weights.
+
+        Raises:
+            InputError: as `contestant`.
+        """
+        return contestant(self.network)
+
+    def folder_name(self) -> str:
+        """Of the folder for what is made of this tap of a network with these weights."""
+        sha256 = _sha256(self.subject)
+        weights = "random" if sha256 is None else sha256[:8]
+        return f"{self.subject.network}-{self.tap}-{weights}"
+
     def identity(self) -> str:
-        """A name that no other plan has, nor this one with other weights or pictures."""
-        told = {**vars(self), "sources": [_files(source) for source in self.sources]}
-        told["weights"] = resolve_weights(self.network).sha256
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        """A hash of all that its vectors, and so their places, depend on."""
+        sources = [_files(source) for source in self.sources]
+        weights = (self.subject.network, _sha256(self.subject))
+        told = [*weights, self.tap, sources, self.count, self.seed]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _sha256(subject: Contestant) -> str | None:
+    return resolve_weights(subject.network, subject.weights).sha256
 
 
 def _files(source: Path) -> list[tuple[str, int, int]]:
@@ -76,21 +102,23 @@ class Atlas:
     """What was made.
 
     Attributes:
+        side: cells along each side of the map, fewer than were planned where vectors are few.
         cells: of the map, with their pictures RGB [1, 3, H, W] in [0, 1].
-        channels: a picture for each.
+        channels: their numbers, each with its picture.
         vectors: that were found, perhaps fewer than were planned.
         pictures: that these are from.
     """
 
     plan: Plan
+    side: int
     cells: Sequence[tuple[Cell, Tensor]]
-    channels: Sequence[Tensor]
+    channels: Sequence[tuple[int, Tensor]]
     vectors: int
     pictures: int
 
     def mosaic(self) -> Tensor:
         """The map: RGB [1, 3, side cell, side cell], white where no vectors lie."""
-        edge, side = self.plan.cell, self.plan.side
+        edge, side = self.plan.cell, self.side
         whole = torch.ones(1, 3, edge * side, edge * side)
         for cell, picture in self.cells:
             top, left = cell.row * edge, cell.column * edge
@@ -98,44 +126,51 @@ class Atlas:
         return whole
 
 
-def check_subject(network: str, tap: str) -> None:
+def check_plan(plan: Plan) -> None:
     """Makes sure that there can be an atlas of this; loads no weights.
 
     Raises:
-        InputError: an unknown network, one whose weights are not here, or no such map of it.
+        InputError: an unknown network, one whose weights are not here, no such map of it, or cells
+            that are too small for it.
     """
-    resolve_weights(network)
+    spec = plan.subject.spec
     # On the meta device a network has shapes but no memory.
     with torch.device("meta"):
-        check_tap(network_spec(network).build(), tap)
+        network = spec.build()
+    check_tap(network, plan.tap)
+    check_size(network, plan.tap, plan.cell)
 
 
 def make_atlas(plan: Plan, folder: Path, advance: Advance) -> Atlas:
     """Collects, lays out and paints what is not in the folder yet.
 
+    What is there of the same tap, but from other vectors, is replaced.
+
     Raises:
         InputError: the network, its tap or the pictures are no good, or a library is missing.
     """
-    network = load_network(plan.network)
-    own = folder / f"{plan.network}-{plan.identity()}"
-    own.mkdir(parents=True, exist_ok=True)
+    network = load_network(plan.subject.network, plan.subject.weights)
+    own = folder / plan.folder_name()
     vectors = _collected(plan, network, own, advance)
     places = _placed(plan, vectors, own, advance)
     found = len(vectors.values)
-    least = max(found // (20 * plan.side**2), 2)
-    cells = cells_of(vectors, places, plan.side, least)
+    side = min(plan.side, max(math.isqrt(found // CROWD), 1))
+    least = max(found // (20 * side**2), 2)
+    cells = cells_of(vectors, places, side, least)
     mean = torch.from_numpy(vectors.values.mean(0))
     spread = vectors.values.std(0)
-    loudest = np.argsort(-spread)[: plan.channels]
+    loudest = [int(channel) for channel in np.argsort(-spread)[: plan.channels]]
     names = [f"cell-{cell.row}-{cell.column}" for cell in cells]
     names += [f"channel-{channel}" for channel in loudest]
     directions = [torch.from_numpy(cell.direction) for cell in cells]
-    directions += [_single(int(channel), spread) for channel in loudest]
-    pictures = _painted(plan, network, own, names, directions, mean, advance)
+    directions += [_single(channel, spread) for channel in loudest]
+    tiles = own / f"{side}x{side}-{plan.cell}px-{plan.steps}-steps"
+    pictures = _painted(plan, network, tiles, names, directions, mean, advance)
     return Atlas(
         plan,
+        side,
         list(zip(cells, pictures, strict=False)),
-        pictures[len(cells) :],
+        list(zip(loudest, pictures[len(cells) :], strict=True)),
         found,
         vectors.pictures,
     )
@@ -148,9 +183,9 @@ def _single(channel: int, spread: Any) -> Tensor:
 
 
 def _collected(plan: Plan, network: Network, folder: Path, advance: Advance) -> Vectors:
-    path = folder / "vectors.npz"
+    path, identity = folder / "vectors.npz", plan.identity()
     held = _arrays(path)
-    if held is not None and "picture" in held:
+    if held is not None and held.get("identity") == identity:
         classes = held["classes"] if held["classes"].size else None
         return Vectors(held["values"], held["picture"], classes, int(held["pictures"]))
     found = collect(
@@ -161,9 +196,14 @@ def _collected(plan: Plan, network: Network, folder: Path, advance: Advance) -> 
         plan.seed,
         lambda done: advance(SHARES["collecting"] * done / plan.count, "collecting"),
     )
+    # Places and pictures that are there belong to other vectors.
+    if folder.exists():
+        shutil.rmtree(folder)
+    make_folder(folder)
     none = np.zeros((0, 0), np.float16)
     _keep(
         path,
+        identity=np.array(identity),
         values=found.values,
         picture=found.picture,
         classes=none if found.classes is None else found.classes,
@@ -212,6 +252,7 @@ def _painted(
     advance: Advance,
 ) -> list[Tensor]:
     """Pictures by name, those that are there from their files."""
+    make_folder(folder)
     missing = [place for place, name in enumerate(names) if not (folder / f"{name}.png").exists()]
     before = 1 - SHARES["painting"]
     there = len(names) - len(missing)

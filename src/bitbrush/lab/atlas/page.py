@@ -24,12 +24,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Chart:
-    """One network's part of the page."""
+    """One network's part of the page; channels are numbers, each with its picture."""
 
     title: str
     image: str
     places: Sequence[Place]
-    channels: Sequence[str]
+    channels: Sequence[tuple[int, str]]
 
 
 def write_page(atlases: Sequence[Atlas], path: Path, facts: Mapping[str, str]) -> None:
@@ -45,14 +45,16 @@ def write_page(atlases: Sequence[Atlas], path: Path, facts: Mapping[str, str]) -
         autoescape=select_autoescape(default=True), trim_blocks=True, lstrip_blocks=True
     )
     text = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
-    charts = [_chart(atlas) for atlas in atlases]
-    page = environment.from_string(text).render(charts=charts, facts=facts)
+    page = environment.from_string(text).render(
+        charts=[_chart(atlas) for atlas in atlases],
+        names_classes=any(cell.classes for atlas in atlases for cell, _ in atlas.cells),
+        facts=facts,
+    )
     write_atomically(path, page.encode())
 
 
 def _chart(atlas: Atlas) -> Chart:
-    plan, side = atlas.plan, atlas.plan.side
-    edge = 100 / side
+    edge = 100 / atlas.side
     places = []
     for cell, _ in atlas.cells:
         text = f"{cell.count} vectors"
@@ -60,8 +62,8 @@ def _chart(atlas: Atlas) -> Chart:
             text = f"{', '.join(cell.classes)} ({text})"
         places.append(Place(cell.column * edge, cell.row * edge, edge, text))
     return Chart(
-        f"{plan.network}, {plan.tap}",
+        f"{atlas.plan.subject.label}, {atlas.plan.tap}",
         embedded_picture(atlas.mosaic(), whole=True),
         places,
-        [embedded_picture(picture) for picture in atlas.channels],
+        [(channel, embedded_picture(picture)) for channel, picture in atlas.channels],
     )

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ...errors import InputError
 from ...networks.taps import Network
 from ...style.adam import Adam
 from ...style.canvas import SigmoidCanvas
@@ -27,6 +28,26 @@ LEAST = 0.1
 
 TOGETHER = 8
 """Pictures that the network sees at a time."""
+
+
+def check_size(network: Network, tap: str, size: int) -> None:
+    """Makes sure that pictures of that side reach the tap.
+
+    Args:
+        network: may be on the meta device.
+        size: side of the pictures in pixels.
+    Raises:
+        InputError: they are too small; the smallest size is told.
+    """
+    seen = random_view(ROLL, 1.0, torch.Generator(), 0).size(size, size)
+    try:
+        network.check(torch.empty(1, 3, *seen, device="meta"), [tap])
+    except InputError:
+        smallest = network.taps[tap].smallest - (seen[0] - size)
+        raise InputError(
+            f"cells of {size} px are too small for {tap} of {network.name}; "
+            f"the smallest is --cell {smallest}"
+        ) from None
 
 
 def rendered(

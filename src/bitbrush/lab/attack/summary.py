@@ -167,27 +167,3 @@ def controls(rows: Sequence[Row]) -> dict[str, Control]:
             blocked=sum(one["blocked"] for one in told) / steps if steps else 0.0,
         )
     return found
-
-
-def signs_of_masking(rows: Sequence[Row]) -> list[str]:
-    """What in the results speaks for masked gradients, a line each; empty where nothing does.
-
-    Source: the list of Athalye et al. 2018, section 3.1, as far as a folder of pictures tells.
-    """
-    made, tested, signs = summarise(rows), controls(rows), []
-    ours = made["ours"].success
-
-    def more(name: str, than: Rate) -> bool:
-        return name in made and made[name].success.hits > than.hits
-
-    for name in ("noise", "square"):
-        if more(name, ours):
-            signs.append(f"{name}, which takes no gradient, succeeds more often than ours")
-    if "pgd" in made and more("fgsm", made["pgd"].success):
-        signs.append("one step (fgsm) succeeds more often than many (pgd)")
-    for name, control in tested.items():
-        if "budget" in name and control.all.hits < control.all.count:
-            signs.append(f"with {name} some pictures still resist")
-        if control.blocked > 0.01:
-            signs.append(f"{name}: {control.blocked:.0%} of the gradients are 0 everywhere")
-    return signs
