@@ -146,8 +146,10 @@ def _deep_grey(image: Image.Image) -> np.ndarray:
     # Pillow gives the samples of TIFF files as they are stored.
     tags = getattr(image, "tag_v2", {})
     bits = min(*tags.get(_BITS, (16,)), 16)
-    values = values / (2**bits - 1)
-    return 1 - values if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO else values
+    values /= 2**bits - 1
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        np.subtract(1, values, out=values)
+    return values
 
 
 def _deep_colour(

@@ -111,7 +111,7 @@ def check_output(
     if size is not None:
         _check_size(kind, path, size)
     # A link stays one; what it leads to is replaced.
-    folder = Path(os.path.realpath(path)).parent
+    folder = (Path(os.path.realpath(path)) if path.is_symlink() else path).parent
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder} to write {path.name} into; create it first")
     if path.exists() and not path.is_file():

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..free_memory import available_memory
 from ..networks.taps import Network
 from ..style.defaults import resolved
 from ..style.job import Job
-from ..style.memory import available_memory, estimated_peak
+from ..style.memory import estimated_peak
 from ..style.paint import Session
 from ..style.scales import fitted
 from ..style.sources import as_picture, as_style

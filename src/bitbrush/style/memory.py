@@ -69,8 +69,8 @@ def _throughout(job: Job) -> float:
     weights = sum(p.numel() * p.element_size() for p in job.network.parameters())
     given = (job.content, *job.styles, *(() if job.init is None else (job.init,)))
     sources = sum(source.numel() for source in given) * 4
-    process = PROCESS + (KERNELS if job.network.engine == "packed" else 0)
-    return process + weights + sources
+    process = PROCESS + (KERNELS if job.network.engine == "packed" else 0.0)
+    return process + float(weights + sources)
 
 
 def _scale(job: Job, cost: Footprint, edge: int, size: int) -> float:
@@ -99,9 +99,8 @@ def _styles(job: Job, cost: Footprint, edge: int, size: int) -> tuple[float, flo
         height, width = fitted(style.shape[-2], style.shape[-1], long_edge)
         seen = _seen(height, width, settings, 0)
         part = _at_once(job, *seen)
-        looking = STYLE_PICTURES * PIXEL * height * width
-        looking += (cost.look + SEEN_PICTURES * PIXEL) * part
-        most = max(most, kept + looking)
+        looking = (cost.look + SEEN_PICTURES * PIXEL) * part
+        most = max(most, kept + looking + STYLE_PICTURES * PIXEL * height * width)
         kept += cost.kept * (settings.orientations or 1) * math.prod(seen)
     return most, kept
 
