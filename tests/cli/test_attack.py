@@ -261,7 +261,7 @@ def test_pictures_that_have_the_target_are_left_out(folder: Path) -> None:
         ((*RANDOM, "--transfer", "squeezenet"), "squeezenet is attacked itself"),
         ((*RANDOM, "--transfer", "vgg19-16x"), "vgg19-16x has no classifier"),
         ((*RANDOM, "-o", "out.jpg"), "would undo the attack; write a .png"),
-        ((*RANDOM, "-o", "absent/out.png"), "absent to write out.png into; create it first"),
+        ((*RANDOM, "-o", "absent/out.png"), "there is no folder absent to write out.png into"),
         (("--network", "squeezenet", "--device", "gpu"), "unknown device 'gpu'"),
     ],
 )

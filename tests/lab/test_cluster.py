@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import socket
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bitbrush.errors import InputError
-from bitbrush.lab import cluster, making, painters
+from bitbrush.lab import cluster, elsewhere, making, painters
 from bitbrush.lab.contestants import contestant
 from bitbrush.lab.elsewhere import Files, done_elsewhere
 from bitbrush.lab.lessons import Request
@@ -23,6 +24,12 @@ from bitbrush.weights.importing import build
 
 JUDGE = "quickbrush"
 Make = Callable[..., Request]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For files that would stay on a node."""
+    monkeypatch.setattr(elsewhere, "_shared_folder", lambda: tmp_path / "node")
 
 
 def silent(done: float, note: str) -> None: ...
@@ -48,13 +55,14 @@ def anywhere(
     files += [Path(cell.settings["weights"])] if "weights" in cell.settings else []
     lasting = [Path("sent") / path.name for path in files]
     contents = [path.read_bytes() for path in files]
+    marks = [hashlib.sha256(content).hexdigest() for content in contents]
     sent = dataclasses.replace(cell, sources=Sources(lasting[0], str(lasting[1])))
     if len(lasting) == 3:
         sent = with_settings(sent, weights=str(lasting[2]))
     work = partial(painters.painted_anywhere, sent, JUDGE, picture, known)
     passing = [(picture, picture.read_bytes())] if known else []
     monkeypatch.setenv("BITBRUSH_WEIGHTS", "")
-    brought: painters.Brought = done_elsewhere(work, lasting, passing, [], *contents)
+    brought: painters.Brought = done_elsewhere(work, lasting, passing, [], marks, *contents)
     return brought
 
 
@@ -105,7 +113,7 @@ def test_what_cannot_be_done_elsewhere_is_said_as_here(monkeypatch: pytest.Monke
         raise InputError(f"cannot read {files[Path('sent/one.png')]}: it is torn")
 
     with pytest.raises(InputError, match=r"^cannot read sent/one.png: it is torn$"):
-        done_elsewhere(work, [], [(Path("sent/one.png"), b"torn")], [])
+        done_elsewhere(work, [], [(Path("sent/one.png"), b"torn")], [], [])
 
 
 def test_bad_addresses_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +132,14 @@ def test_bad_addresses_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
             cluster.check_ray(address)
         listening.listen()
         cluster.check_ray(address)
+
+
+@pytest.mark.slow
+def test_a_local_cluster_is_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # of another, as on a machine of a cluster
+    with cluster.connected("local", 2, 1) as size:
+        assert size == 2
 
 
 @pytest.mark.slow

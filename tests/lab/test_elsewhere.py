@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -21,11 +22,9 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     """An empty folder for whatever is temporary."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("BITBRUSH_WEIGHTS", "")
-    for remembered in (elsewhere._own_folder, elsewhere._placed):
-        remembered.cache_clear()
+    elsewhere._shared_folder.cache_clear()
     yield tmp_path
-    for remembered in (elsewhere._placed, elsewhere._own_folder):
-        remembered.cache_clear()
+    elsewhere._shared_folder.cache_clear()
 
 
 def test_lasting_files_are_written_once_and_passing_ones_go() -> None:
@@ -36,12 +35,34 @@ def test_lasting_files_are_written_once_and_passing_ones_go() -> None:
         found.extend(files[path] for path in (there, Path("/far/mask.png")))
         return files[there].read_bytes()
 
-    for _ in range(2):
+    # Of what it has already only the mark counts.
+    for content in (b"photo", b"not looked at"):
         passing = [(Path("/far/mask.png"), b"mask")]
-        assert done_elsewhere(work, [there], passing, [], b"photo") == b"photo"
+        assert done_elsewhere(work, [there], passing, [], ["0123"], content) == b"photo"
+        elsewhere._shared_folder.cache_clear()  # as another process of the node
     photo, mask, again, _ = found
     assert photo == again and photo.name == "photo.png" and photo.is_file()
     assert not mask.exists()
+    assert done_elsewhere(work, [there], passing, [], ["4567"], b"other") == b"other"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for a file's owner and mode")
+def test_the_folder_is_of_one_user_alone(own_folder: Path) -> None:
+    def place() -> None:
+        elsewhere._shared_folder.cache_clear()
+        done_elsewhere(lambda files: None, [Path("/far/a")], [], [], ["0123"], b"a")
+
+    place()
+    (folder,) = own_folder.iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(InputError, match="not this user's alone; remove it"):
+        place()
+    folder.chmod(0o700)
+    folder.rename(own_folder / "other")
+    folder.symlink_to(own_folder / "other")
+    with pytest.raises(InputError, match="not this user's alone"):
+        place()
 
 
 def test_errors_name_files_as_their_owner_does() -> None:
@@ -51,7 +72,7 @@ def test_errors_name_files_as_their_owner_does() -> None:
         raise InputError(f"{files[there]} is no picture")
 
     with pytest.raises(InputError, match=r"^/far/away/photo\.png is no picture$"):
-        done_elsewhere(work, [there], [], [], b"text")
+        done_elsewhere(work, [there], [], [], ["0123"], b"text")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="asks for a process by its number as POSIX does")
@@ -59,14 +80,13 @@ def test_what_killed_processes_left_is_removed(own_folder: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     names = [
-        f"bitbrush-worker-{ended.pid}-left",
-        f"bitbrush-worker-{os.getppid()}-at-work",
-        "bitbrush-worker-mine-own",
-        f"bitbrush-{ended.pid}-other",
+        f"bitbrush-node-{ended.pid}",
+        f"bitbrush-node-{os.getpid()}",
+        "bitbrush-node-mine",
+        f"bitbrush-{ended.pid}",
     ]
     for name in names:
         (own_folder / name).mkdir()
-    done_elsewhere(lambda files: None, [Path("/far/a")], [], [], b"a")
+    done_elsewhere(lambda files: None, [Path("/far/a")], [], [], ["0123"], b"a")
     there = {path.name for path in own_folder.iterdir()}
-    assert there >= set(names[1:]) and names[0] not in there
-    assert any(name.startswith(f"bitbrush-worker-{os.getpid()}-") for name in there)
+    assert there == {*names[1:], f"bitbrush-node-{os.getppid()}"}

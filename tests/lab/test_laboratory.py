@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from bitbrush.lab.laboratory import (
 )
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.lessons.every import LESSONS
+from bitbrush.lab.plan import Sources
 from bitbrush.lab.runner import Laboratory
 
 Make = Callable[..., Request]
@@ -100,6 +102,26 @@ def test_a_part_of_a_plan_is_called_a_part(make_request: Make, tmp_path: Path) -
     outcome = finish(LESSONS["tv"], request, Laboratory(tmp_path, None), "", [], 12)
     assert outcome.remarks == ["0 of 12 paintings are there, so all figures are of a part."]
     assert outcome.remarks[0] in outcome.report.read_text(encoding="utf-8")
+
+
+def test_a_report_says_where_its_commands_were_run(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = make_request("quickbrush-small")
+    (pair,) = request.sources
+    (tmp_path / "lab").mkdir()
+
+    def told(sources: Sources, folder: Path) -> bool:
+        run = Laboratory(folder, None), "", [], 0
+        report = finish(LESSONS["tv"], dataclasses.replace(request, sources=[sources]), *run).report
+        return f"<dt>working folder</dt><dd>{Path.cwd()}</dd>" in report.read_text(encoding="utf-8")
+
+    assert not told(pair, tmp_path / "lab")
+    assert not told(Sources(pair.content, "waves"), tmp_path / "lab")
+    monkeypatch.chdir(pair.content.parent)
+    assert told(Sources(Path(pair.content.name), pair.style), tmp_path / "lab")
+    monkeypatch.chdir(tmp_path)
+    assert told(pair, Path("lab"))
 
 
 def test_networks_are_measured_once(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bitbrush.errors import InputError, NetworkMissingError
-from bitbrush.lab import making, runner
+from bitbrush.lab import checking, making, runner
 from bitbrush.lab.budget import Budget
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.plan import Cell
@@ -69,6 +69,32 @@ def test_a_killed_run_goes_on(make_request: Make, tmp_path: Path) -> None:
     assert [row.cell for row in whole] == cells
     assert (tmp_path / first[0].file).stat().st_mtime_ns == before
     assert whole[1].distances == first[1].distances
+
+
+def test_a_plan_that_is_cut_short_has_whole_pairs(make_request: Make, tmp_path: Path) -> None:
+    request = make_request("quickbrush-small", pairs=2)
+    # Weight by weight, as lessons plan their frontiers.
+    cells = sorted(cells_of(request, (0.1, 1.0)), key=lambda cell: cell.column)
+    first = [cell for cell in cells if cell.sources == request.sources[0]]
+    assert first != cells[:2]
+    short = Laboratory(tmp_path, None, budget=Budget(paintings=2))
+    assert [row.cell for row in short.rows(cells, silent)] == first
+    assert [row.cell for row in Laboratory(tmp_path, None).rows(cells, silent)] == cells
+    # With all of them held, too.
+    assert [row.cell for row in short.rows(cells, silent)] == first
+
+
+def test_memory_is_counted_for_the_processes_of_this_machine(
+    make_request: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "estimated_peak", lambda job: 1e9)
+    monkeypatch.setattr(checking, "available_memory", lambda: 2.5e9)
+    cells = cells_of(make_request("quickbrush-small"))
+    for ray in (None, "local"):
+        with pytest.raises(InputError, match="use --workers 2"):
+            Laboratory(tmp_path, None, workers=3, ray=ray).check(cells, silent)
+    # Of other machines nobody knows the memory.
+    Laboratory(tmp_path, None, ray="far.away:6379").check(cells, silent)
 
 
 def test_time_is_a_budget_too(make_request: Make, tmp_path: Path) -> None:

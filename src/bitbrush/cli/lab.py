@@ -249,6 +249,15 @@ def groove(
             min=0.05, help="Content distance wanted; a smaller one keeps more of the photograph."
         ),
     ] = 1.2,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Proposals made, and painted together, before the figures of the last ones are "
+            "known; a folder keeps its number.",
+            show_default="2",
+        ),
+    ] = None,
     workers: Workers = None,
     threads: Threads = None,
     ray: RayAddress = None,
@@ -258,9 +267,9 @@ def groove(
 ) -> None:
     """Search for stable weights, from deliberately bad ones (lesson 1)."""
     from ..lab.budget import Budget, parse_budget
-    from ..lab.laboratory import claim, finish, plan_of
+    from ..lab.laboratory import claim, finish, noted, plan_of
     from ..lab.lessons import groove as lesson
-    from ..lab.lessons.search import check_search, search
+    from ..lab.lessons.search import AT_ONCE, check_search, search
     from ..lab.widening import WEIGHTS
 
     check_search()
@@ -274,6 +283,7 @@ def groove(
     if laboratory.judge is None:
         raise InputError("a search needs a judge")
     pairs = lesson.parted(request.sources, unseen)
+    at_once = at_once or int(noted(output, "at_once") or AT_ONCE)
     most = limit.paintings + unseen * (2 * len(WEIGHTS) + 1)
     total = int(most) if math.isfinite(most) else None
     with Interruptions() as interruptions, laboratory, progress("groove", total) as bar:
@@ -286,8 +296,8 @@ def groove(
                 interruptions.deliver("run the same command again to go on")
 
         laboratory.check(lesson.trial_cells(request, pairs), lambda done, note: advance(0, note))
-        claim(output, lesson.LESSON.name, plan_of(request))
-        found = search(request, laboratory, limit, pairs.seen, advance, content_distance)
+        claim(output, lesson.LESSON.name, {**plan_of(request), "at_once": at_once})
+        found = search(request, laboratory, limit, pairs.seen, advance, content_distance, at_once)
         start = len(found.rows)
         judging = lesson.judged(
             request,

@@ -76,7 +76,9 @@ def connected(address: str, workers: int, threads: int) -> Iterator[int]:
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address == LOCAL:
+            # Without an address Ray would go to a cluster that is there already.
             ray.init(
+                address="local",
                 num_cpus=workers * threads,
                 include_dashboard=False,
                 _node_ip_address="127.0.0.1",
@@ -148,8 +150,8 @@ class Hands(ABC, Generic[Task, Result]):
         self.size = size
         self._work = ray.remote(num_cpus=threads, max_retries=TRIES)(done_elsewhere)
         self._running: dict[Any, tuple[Task, str]] = {}
-        self._sent: dict[Path, Any] = {}
-        self._stored: dict[bytes, Any] = {}
+        self._marks: dict[Path, str] = {}
+        self._stored: dict[str, Any] = {}
 
     @abstractmethod
     def _errand(self, task: Task) -> Errand:
@@ -166,26 +168,28 @@ class Hands(ABC, Generic[Task, Result]):
             info = find_default(network)
             if info is not None and info.path is not None:
                 weights[network] = info.path
+        marks = [self._carried(path) for path in [*errand.lasting, *weights.values()]]
         begun = self._work.remote(
             errand.work,
             errand.lasting,
             [(path, read_bytes(path)) for path in errand.passing],
             [(network, path.name) for network, path in weights.items()],
-            *[self._carried(path) for path in [*errand.lasting, *weights.values()]],
+            marks,
+            *[self._stored[mark] for mark in marks],
         )
         self._running[begun] = task, errand.name
 
-    def _carried(self, path: Path) -> Any:
-        """A file among the cluster's objects, where each content is once."""
+    def _carried(self, path: Path) -> str:
+        """The SHA-256 of a file, whose content is once among the cluster's objects."""
         import ray
 
-        if path not in self._sent:
+        if path not in self._marks:
             content = read_bytes(path)
-            mark = hashlib.sha256(content).digest()
+            mark = hashlib.sha256(content).hexdigest()
             if mark not in self._stored:
                 self._stored[mark] = ray.put(content)
-            self._sent[path] = self._stored[mark]
-        return self._sent[path]
+            self._marks[path] = mark
+        return self._marks[path]
 
     def finished(self, seconds: float) -> list[tuple[Task, Result]]:
         import ray

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..atomic import write_atomically
 from ..errors import InputError
 
 Files = Mapping[Path, Path]
@@ -23,28 +26,30 @@ def done_elsewhere(
     lasting: Sequence[Path],
     passing: Sequence[tuple[Path, bytes]],
     weights: Sequence[tuple[str, str]],
+    marks: Sequence[str],
     *contents: bytes,
 ) -> Any:
     """Does the work on whichever machine this runs.
 
     Args:
         work: given the files.
-        lasting: files that stay here for other work that needs them, by where they came from.
+        lasting: files that stay on the machine for other work that needs them, by where they came
+            from.
         passing: files that go with the work.
         weights: networks and the names of their files.
+        marks: SHA-256 in hex of each of the contents.
         contents: of the lasting files, then of the weights.
     Returns:
         what the work returns.
     Raises:
-        InputError: by the work; it names the files as the machine does that sent them.
+        InputError: by the work; it names the files as the machine does that sent them. Or the
+            lasting files cannot be written.
     """
-    files = {
-        path: _placed(path.name, content) for path, content in zip(lasting, contents, strict=False)
-    }
-    pairs = zip(weights, contents[len(lasting) :], strict=True)
-    os.environ["BITBRUSH_WEIGHTS"] = ",".join(
-        f"{network}={_placed(name, content)}" for (network, name), content in pairs
-    )
+    names = [*(path.name for path in lasting), *(name for _, name in weights)]
+    placed = [_placed(*each) for each in zip(names, marks, contents, strict=True)]
+    files = dict(zip(lasting, placed, strict=False))
+    pairs = zip(weights, placed[len(lasting) :], strict=True)
+    os.environ["BITBRUSH_WEIGHTS"] = ",".join(f"{network}={path}" for (network, _), path in pairs)
     with tempfile.TemporaryDirectory() as folder:
         for number, (path, content) in enumerate(passing):
             files[path] = Path(folder) / str(number) / path.name
@@ -59,18 +64,44 @@ def done_elsewhere(
             raise InputError(text) from error
 
 
-FOLDERS = "bitbrush-worker-"
-"""What the names of folders for lasting files begin with; the process's number follows."""
+FOLDERS = "bitbrush-node-"
+"""What the names of folders for lasting files begin with; a process's number follows."""
+
+
+def _placed(name: str, mark: str, content: bytes) -> Path:
+    """The file on this machine, under its own name, which pictures tell of."""
+    path = _shared_folder() / mark / name
+    if not path.exists():
+        write_atomically(path, content, parents=True)
+    return path
 
 
 @cache
-def _own_folder() -> tempfile.TemporaryDirectory[str]:
-    """Goes with the process, or with one after it, where it was killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
-        process = left.name.removeprefix(FOLDERS).partition("-")[0]
+def _shared_folder() -> Path:
+    """Of all processes that the same one began, which on a cluster is the node's.
+
+    It is removed by one of a later node, since none of them knows that it is the last.
+
+    Raises:
+        InputError: it is another user's, or open to others.
+    """
+    temporary = Path(tempfile.gettempdir())
+    for left in temporary.glob(f"{FOLDERS}*"):
+        process = left.name.removeprefix(FOLDERS)
         if process.isdecimal() and not _is_alive(int(process)):
             shutil.rmtree(left, ignore_errors=True)
-    return tempfile.TemporaryDirectory(prefix=f"{FOLDERS}{os.getpid()}-")
+    folder = temporary / f"{FOLDERS}{os.getppid()}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if os.name == "posix" and not _is_own(folder):
+        raise InputError(f"{folder} is not this user's alone; remove it")
+    return folder
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether nobody else can write there; a link could lead anywhere."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
 
 
 def _is_alive(process: int) -> bool:
@@ -81,12 +112,3 @@ def _is_alive(process: int) -> bool:
     except OSError:
         pass  # another user's
     return True
-
-
-@cache
-def _placed(name: str, content: bytes) -> Path:
-    """The file on this machine, under its own name, which pictures tell of."""
-    folder = Path(tempfile.mkdtemp(dir=_own_folder().name))
-    path = folder / name
-    path.write_bytes(content)
-    return path

@@ -98,6 +98,7 @@ def finish(
     remarks = _remarks(request, laboratory, there, planned)
     facts = {
         "command": command,
+        **_working_folder(request, laboratory),
         "judge": laboratory.judge or "none",
         "networks": "; ".join(request.networks),
         "pairs": ", ".join(sources.name for sources in request.sources),
@@ -108,6 +109,17 @@ def finish(
     said = lesson.findings(request, rows) if findings is None else findings
     write_report(report, lesson.title, lesson.question, rows, said, facts, remarks)
     return Outcome(report, table, rows, planned, remarks)
+
+
+def _working_folder(request: Request, laboratory: Laboratory) -> dict[str, str]:
+    """Where the commands' paths begin, unless all of them are whole."""
+    paths = [laboratory.folder]
+    for sources in request.sources:
+        paths += [sources.content, Path(sources.style)]
+    paths += [Path(by.weights) for by in request.networks.values()]
+    # Names of built-in styles and of default weights are no paths.
+    whole = all(path.is_absolute() for path in paths if path.exists())
+    return {} if whole else {"working folder": str(Path.cwd())}
 
 
 def _remarks(request: Request, laboratory: Laboratory, there: int, planned: int) -> list[str]:
@@ -137,7 +149,7 @@ def threads_in(folder: Path, asked: int | None, workers: int, elsewhere: bool = 
     Raises:
         InputError: the folder's plan cannot be read, or the workers want more cores than there are.
     """
-    held = _plan(folder).get("threads")
+    held = noted(folder, "threads")
     threads = int(asked or held or (1 if elsewhere else threads_each(workers)))
     cores = usable_cores()
     if not elsewhere and workers > 1 and workers * threads > cores:
@@ -147,6 +159,15 @@ def threads_in(folder: Path, asked: int | None, workers: int, elsewhere: bool = 
             + (f", or another -o: {folder} was begun with that" if held and not asked else "")
         )
     return threads
+
+
+def noted(folder: Path, name: str) -> Any:
+    """What a folder was begun with, of what `claim` was told; None if that is not there.
+
+    Raises:
+        InputError: the folder's plan cannot be read.
+    """
+    return _plan(folder).get(name)
 
 
 def check_folder(folder: Path, lesson: str) -> None:
@@ -166,7 +187,7 @@ def claim(folder: Path, lesson: str, plan: Mapping[str, Any]) -> None:
     """Notes what the folder is for.
 
     Args:
-        plan: what else is noted, of plain values; `threads` is asked for again.
+        plan: what else is noted, of plain values; see `threads_in` and `noted`.
     Raises:
         InputError: as `check_folder`, or it cannot be written.
     """

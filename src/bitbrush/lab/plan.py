@@ -126,6 +126,15 @@ def cells_once(cells: Iterable[Cell]) -> list[Cell]:
     return list(found.values())
 
 
+def pair_by_pair(cells: Sequence[Cell]) -> list[Cell]:
+    """All cells of the first pair, then those of the next; within a pair they keep their order.
+
+    Pairs are what lessons compare, so that a plan that is cut short has whole ones.
+    """
+    places = {pair: place for place, pair in enumerate(dict.fromkeys(c.sources for c in cells))}
+    return sorted(cells, key=lambda cell: places[cell.sources])
+
+
 def sources_of(content: Path, style: str) -> list[Sources]:
     """Every content with every style.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean, median
-from typing import Any
+from typing import Any, TypeVar
 
 from ..atomic import write_atomically
 from ..errors import InputError
@@ -46,6 +46,8 @@ class Row:
     @property
     def distances(self) -> Distances | None:
         """Under the judge, if there was one and the painting came out."""
+        if self.failed:
+            return None
         style, content = self.found.get("style_distance"), self.found.get("content_distance")
         if style is None or content is None:
             return None
@@ -55,6 +57,11 @@ class Row:
     def grid_against_style(self) -> float | None:
         grid, of_style = self.found.get("grid"), self.found.get("grid_of_style")
         return None if not grid or not of_style else grid / of_style
+
+    @property
+    def noise_beyond_style(self) -> float:
+        """The noise index, but 1 at least: less fine grain than the style has is no merit."""
+        return max(self.found.get("noise") or 1.0, 1.0)
 
     def fact(self, name: str) -> Any:
         """What the lesson noted of the cell."""
@@ -135,12 +142,17 @@ def _pyarrow() -> tuple[Any, Any]:
 
 
 Value = Callable[[Row], float | None]
+Key = TypeVar("Key")
 
 
 def values(rows: Iterable[Row], of: str | Value) -> list[float]:
-    """A figure of every row that has it, by its name in `found` or by a function."""
+    """A figure of every row that has it, by its name in `found` or by a function.
+
+    Of paintings that broke off there is none: what stands there is the last good step's.
+    """
     get: Value = (lambda row: row.found.get(of)) if isinstance(of, str) else of
-    return [value for row in rows if (value := get(row)) is not None and math.isfinite(value)]
+    there = [get(row) for row in rows if not row.failed]
+    return [value for value in there if value is not None and math.isfinite(value)]
 
 
 def middle(rows: Iterable[Row], of: str | Value) -> float | None:
@@ -167,11 +179,20 @@ def over_pairs(own: Iterable[Row], others: Iterable[Row], of: str | Value) -> li
     ]
 
 
+def by_pair(rows: Iterable[Row], of: str | Value) -> dict[Sources, float]:
+    """A positive figure of every pair that has it; the geometric mean over a pair's paintings."""
+    return _means(((row.cell.sources, row) for row in rows), of)
+
+
 def _by_weight(rows: Iterable[Row], of: str | Value) -> dict[tuple[Sources, Any], float]:
     """A positive figure by pair and content weight, which is None where it is the network's own."""
-    found: dict[tuple[Sources, Any], list[Row]] = {}
-    for row in rows:
-        key = row.cell.sources, row.cell.settings.get("content_weight")
+    weight = "content_weight"
+    return _means((((row.cell.sources, row.cell.settings.get(weight)), row) for row in rows), of)
+
+
+def _means(rows: Iterable[tuple[Key, Row]], of: str | Value) -> dict[Key, float]:
+    found: dict[Key, list[Row]] = {}
+    for key, row in rows:
         found.setdefault(key, []).append(row)
     means = {key: mean_of_ratios(own, of) for key, own in found.items()}
     return {key: value for key, value in means.items() if value}

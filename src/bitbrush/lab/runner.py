@@ -19,10 +19,11 @@ from ..atomic import make_folder
 from ..cores import usable_cores
 from .budget import Budget
 from .checking import check_plan
+from .cluster import is_elsewhere
 from .crew import Crew, carried_out, processes
 from .judge import judge_named
 from .making import clear_parts, held, is_judged, make
-from .plan import Cell, cells_once
+from .plan import Cell, cells_once, pair_by_pair
 from .rows import Row
 
 Advance = Callable[[float, str], None]
@@ -70,13 +71,13 @@ class Laboratory:
         self._called.__exit__(kind, error, trace)
 
     def rows(self, cells: Sequence[Cell], advance: Advance) -> list[Row]:
-        """Paints and judges what is not there yet.
+        """Paints and judges what is not there yet, pair by pair.
 
         Returns:
             a row for each cell that there is a painting of, with the judgement asked for, in order;
             fewer than cells where the budget was not enough.
         """
-        whole = cells_once(cells)
+        whole = cells_once(pair_by_pair(cells))
         found: dict[str, dict[str, Any]] = {}
         for cell in whole:
             known = self._held(cell)
@@ -104,7 +105,7 @@ class Laboratory:
         done = len(whole) - len(missing)
         check_plan(
             missing,
-            self.workers if self.ray is None else 1,
+            1 if is_elsewhere(self.ray) else self.workers,
             None if self.judge is None else judge_named(self.judge),
             lambda name: advance(done, f"looking at {name}"),
         )

@@ -121,6 +121,42 @@ def test_a_budget_may_be_a_time(make_request: Make, monkeypatch: pytest.MonkeyPa
     assert proposals(2 * PAIRS * AT_ONCE - 1) == 2 * AT_ONCE
 
 
+def test_as_many_are_painted_at_a_time_as_asked_for(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    counts: list[int] = []
+
+    class Counting(Known):
+        def rows(self, cells: Sequence[Cell], advance: Any) -> list[Row]:
+            counts.append(len(cells))
+            return super().rows(cells, advance)
+
+    pairs = groove.parted(request.sources, 1).seen[:PAIRS]
+    for at_once in (1, 3):
+        counts.clear()
+        budget = Budget(4 * PAIRS)
+        search(request, Counting(), budget, pairs, lambda d, n: None, at_once=at_once)  # type: ignore[arg-type]
+        assert max(counts) == counts[0] == at_once
+
+
+def test_a_folder_keeps_how_many_are_proposed_at_a_time(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def begun(*arguments: Any) -> None:
+        asked.append(arguments[-1])
+        raise InputError("begun")
+
+    monkeypatch.setattr("bitbrush.lab.lessons.search.search", begun)
+    words = ["lab", "groove", "--content", str(pictures / "content"), "--unseen", "1"]
+    words += ["--style", str(pictures / "style"), "--network", "quickbrush-small"]
+    words += ["--size", "48", "--steps", "3", "--threads", "1", "--judge", "quickbrush"]
+    for folder, more in (("own", ["--at-once", "3"]), ("own", []), ("usual", [])):
+        result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / folder), *more])
+        assert "begun" in result.output
+    assert asked == [3, 3, AT_ONCE]
+
+
 def test_what_was_found_is_judged_on_other_pairs(make_request: Make) -> None:
     request = make_request("quickbrush", pairs=4)
     found, known = found_by(request, 30)

@@ -131,20 +131,68 @@ def test_what_holds_of_one_pair_and_not_of_another_is_no_verdict(make_request: M
         return {"noise": 1.5} if noisy else {}
 
     found = verdict(tv.findings(request, rows_of(tv.cells(request), noisy_once)).verdicts, "Binary")
-    assert found.outcome == "mixed" and "1.22 (1.00 to 1.50)" in found.evidence
+    assert found.outcome == "mixed" and "1.22 (0.09 to 16.10)" in found.evidence
+
+
+def test_pairs_that_lack_a_weight_take_nothing_from_the_others(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    beyond, *_, cut_short = request.sources
+
+    def smooth_with_the_usual(cell: Cell) -> dict[str, Any]:
+        usual = cell.facts.get("times") == 1
+        if usual and cell.sources == beyond:
+            return {"content_distance": 99.0}
+        return {"noise": 1.0 if usual else 1.5}
+
+    cells = [
+        cell
+        for cell in tv.cells(request)
+        if cell.sources != cut_short or cell.facts.get("times", 0) == 0
+    ]
+    verdicts = tv.findings(request, rows_of(cells, smooth_with_the_usual)).verdicts
+    found = verdict(verdicts, "Binary")
+    assert found.outcome == "confirmed" and "1.50 (1.50 to 1.50)" in found.evidence
+
+
+def test_a_network_that_painted_is_not_called_missing(make_request: Make) -> None:
+    request = make_request("quickbrush")
+    unjudged = rows_of(tv.cells(request), lambda cell: {"style_distance": None})
+    found = verdict(tv.findings(request, unjudged).verdicts, "Binary")
+    assert found.outcome == "not tested"
+    assert found.evidence.startswith("quickbrush: no paintings that can be compared")
+    control = Contestant("quickbrush", RANDOM, "quickbrush, random weights", False)
+    request = make_request(control, pairs=2)
+    found = verdict(
+        tv.findings(request, rows_of(tv.cells(request), lambda cell: {})).verdicts, "Binary"
+    )
+    assert found.outcome == "not tested" and found.evidence.startswith("no weights")
 
 
 def test_the_accident_is_a_labelled_point(make_request: Make) -> None:
-    request = make_request("quickbrush")
+    control = Contestant("vgg19-16x", RANDOM, "vgg19-16x, random weights", False)
+    request = make_request("quickbrush", "squeezenet", control, pairs=2)
     cells = tv.cells(request)
-    (accident,) = [cell for cell in cells if cell.facts.get("times") == 1e6]
-    assert "accident" in accident.column and accident.settings["tv_weight"] == 2000.0
+    accidents = [cell for cell in cells if cell.facts.get("times") == 1e6]
+    for cell in accidents:
+        assert "accident" in cell.column and cell.settings["tv_weight"] == 2000.0
 
-    def grey(cell: Cell) -> dict[str, Any]:
-        return {"content_distance": 1.5} if cell is accident else {}
+    def grey_with(*names: str) -> Figures:
+        def figures(cell: Cell) -> dict[str, Any]:
+            grey = cell in accidents and cell.settings["network"] in names
+            return {"content_distance": 1.5} if grey else {}
 
-    found = tv.findings(request, rows_of(cells, grey))
+        return figures
+
+    found = tv.findings(request, rows_of(cells, grey_with("quickbrush", "squeezenet")))
     assert verdict(found.verdicts, "million").outcome == "refuted"
+    # Of one network it holds, and not of the other; the control does not count.
+    mixed = tv.findings(request, rows_of(cells, grey_with("quickbrush"))).verdicts
+    assert verdict(mixed, "million").outcome == "mixed"
+    control_only = tv.findings(request, rows_of(cells, grey_with("vgg19-16x"))).verdicts
+    assert verdict(control_only, "million").outcome == "confirmed"
+    lone = make_request("quickbrush")
+    one_pair = tv.findings(lone, rows_of(tv.cells(lone), grey_with("quickbrush"))).verdicts
+    assert verdict(one_pair, "million").outcome == "mixed"
     # Text is drawn as paths, with what it says in a comment.
     assert all(b"accident" in figure.svg for figure in found.figures)
 
@@ -169,9 +217,10 @@ def test_a_gallery_is_every_pair_by_every_network(make_request: Make) -> None:
 
 
 def test_style_taps_has_no_content_and_no_colours(make_request: Make) -> None:
-    request = make_request("quickbrush")
+    control = Contestant("quickbrush-small", RANDOM, "quickbrush-small, random weights", False)
+    request = make_request("quickbrush", control, pairs=2)
     cells = style_taps.cells(request)
-    assert len(cells) == 2 * len(taps_of("quickbrush"))
+    assert len(cells) == 2 * 2 * (len(taps_of("quickbrush")) + len(taps_of("quickbrush-small")))
     for cell in cells:
         assert (cell.settings["content_weight"], cell.settings["colour_weight"]) == (0, 0)
 
@@ -180,9 +229,36 @@ def test_style_taps_has_no_content_and_no_colours(make_request: Make) -> None:
 
     (found,) = style_taps.findings(request, rows_of(cells, deep)).verdicts
     assert found.outcome == "confirmed" and "stage2.block3" in found.evidence
+    (found,) = style_taps.findings(request, rows_of(cells, lambda cell: {})).verdicts
+    assert found.outcome == "confirmed"
+    one = make_request("quickbrush")
+    cells = style_taps.cells(one)
+    (found,) = style_taps.findings(one, rows_of(cells, deep)).verdicts
+    assert found.outcome == "mixed" and "one pair" in found.evidence
     # Where some are missing, the best one may be among them.
-    (found,) = style_taps.findings(request, rows_of(cells[:-1], deep)).verdicts
+    (found,) = style_taps.findings(one, rows_of(cells[:-1], deep)).verdicts
     assert found.outcome == "not tested" and "10 of 11 taps" in found.evidence
+
+
+def test_the_best_tap_is_not_judged_by_the_pairs_it_was_chosen_on(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    taps = taps_of("quickbrush")
+
+    def by_chance(cell: Cell) -> dict[str, Any]:
+        # Each pair has a tap of its own that shines there alone.
+        shines = taps[request.sources.index(cell.sources)]
+        return {"style_distance": 0.01 if cell.facts["tap"] == shines else 0.9}
+
+    cells = style_taps.cells(request)
+    (found,) = style_taps.findings(request, rows_of(cells, by_chance)).verdicts
+    assert found.outcome == "refuted" and "0.90 (0.90 to 0.90)" in found.evidence
+
+    def deep(cell: Cell) -> dict[str, Any]:
+        return {"style_distance": 0.3 if cell.facts["tap"] == taps[-1] else 0.9}
+
+    # The last pair lacks its last tap; the other three say it all the same.
+    (found,) = style_taps.findings(request, rows_of(cells[:-1], deep)).verdicts
+    assert found.outcome == "confirmed"
 
 
 def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
@@ -200,7 +276,7 @@ def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
 
     def lucky(cell: Cell) -> dict[str, Any]:
         # Each of four combinations shines on one pair alone: nothing that holds elsewhere.
-        choices = sorted({c.facts["choice"] for c in cells if "choice" in c.facts})[:4]
+        choices = list(content_taps.choices("quickbrush"))[1:5]
         place = request.sources.index(cell.sources)
         alone = cell.facts.get("choice") == choices[place]
         other = cell.facts.get("choice") in choices
@@ -215,25 +291,81 @@ def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
     assert found.outcome == "not tested"
 
 
+def test_combinations_are_compared_on_the_pairs_painted_with_all(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    cells = content_taps.cells(request)
+    names = list(content_taps.choices("quickbrush"))
+    good, far = ("stage3.block2", "its own"), ("stem", "its own")
+
+    def figures(cell: Cell) -> dict[str, Any]:
+        choice = cell.facts.get("choice")
+        if choice == far and cell.sources == request.sources[0]:
+            return {"content_distance": 99.0}
+        return {"style_distance": 0.16} if choice == good else {}
+
+    # A budget ended before the last pair had the good one, and others.
+    last = [cell for cell in cells if cell.sources == request.sources[3]]
+    part = [cell for cell in cells if cell not in last[-names.index(good) :]]
+    (found,) = content_taps.findings(request, rows_of(part, figures)).verdicts
+    assert found.outcome == "confirmed"
+    assert "3 times of 3: content by stage3.block2" in found.evidence
+    compared = f"{len(names) - 1} of {len(names)} combinations can be compared on 3 of 4 pairs"
+    assert compared in found.evidence
+    two = [cell for cell in part if cell.sources != request.sources[2]]
+    (found,) = content_taps.findings(request, rows_of(two, figures)).verdicts
+    assert found.outcome == "not tested" and "on 2 of 4 pairs" in found.evidence
+
+
 def test_pooling_and_additions(make_request: Make) -> None:
-    request = make_request("quickbrush", "vgg19-16x", "squeezenet", pairs=2)
+    control = Contestant("vgg19", RANDOM, "vgg19, random weights", False)
+    request = make_request(
+        "quickbrush", "quickbrush-small", "vgg19-16x", "squeezenet", control, pairs=2
+    )
     cells = pooling.cells(request)
     painted = {cell.facts["network"] for cell in cells if "pooling" in cell.facts}
-    assert painted == {"vgg19-16x", "squeezenet"}
-    found = pooling.findings(request, rows_of(cells, lambda cell: {})).verdicts
+    assert painted == {"vgg19-16x", "squeezenet", control.label}
+
+    def odd_control(cell: Cell) -> dict[str, Any]:
+        if cell.settings["network"] != "vgg19":
+            return {}
+        return {"grid": 0.01 if cell.settings.get("pooling") == "average" else 0.001}
+
+    found = pooling.findings(request, rows_of(cells, odd_control)).verdicts
     assert verdict(found, "no difference").outcome == "confirmed"
     assert verdict(found, "layers that add").outcome == "refuted"
 
     def blocky(cell: Cell) -> dict[str, Any]:
-        if cell.settings["network"] == "quickbrush":
+        if cell.settings["network"].startswith("quickbrush"):
             return {"grid": 2.0}
         return {"grid": 0.5 if cell.settings.get("pooling") == "average" else 1.0}
 
-    found = pooling.findings(request, rows_of(cells, blocky)).verdicts
+    rows = rows_of(cells, blocky)
+    found = pooling.findings(request, rows).verdicts
     assert verdict(found, "no difference").outcome == "refuted"
-    assert verdict(found, "layers that add").outcome == "confirmed"
+    additions = verdict(found, "layers that add")
+    assert additions.outcome == "confirmed" and "2.00 (2.00 to 2.00)" in additions.evidence
     lone = pooling.findings(make_request("quickbrush"), []).verdicts
     assert {each.outcome for each in lone} == {"not tested"}
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs", "why"),
+    [
+        (("quickbrush", "vgg19-16x", "squeezenet"), 2, "two of each kind"),
+        (("quickbrush", "quickbrush-small", "vgg19-16x", "squeezenet"), 1, "one pair"),
+    ],
+)
+def test_one_network_that_adds_or_one_pair_proves_nothing(
+    make_request: Make, names: tuple[str, ...], pairs: int, why: str
+) -> None:
+    request = make_request(*names, pairs=pairs)
+
+    def blocky(cell: Cell) -> dict[str, Any]:
+        return {"grid": 2.0 if cell.settings["network"].startswith("quickbrush") else 1.0}
+
+    rows = rows_of(pooling.cells(request), blocky)
+    found = verdict(pooling.findings(request, rows).verdicts, "layers that add")
+    assert found.outcome == "mixed" and why in found.evidence
 
 
 def test_networks_are_compared_at_equal_content(
@@ -276,7 +408,8 @@ def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
     request = make_request("quickbrush", small, large)
     found = networks.findings(request, rows_of(networks.cells(request), stronger))
     larger = verdict(found.verdicts, "Larger QuickNets")
-    assert "style distance 0.50 (one pair) and grid index 2.00 (one pair)" in larger.evidence
+    assert "style distance at equal content 0.50 (one pair)" in larger.evidence
+    assert "grid index at equal content weights 2.00 (one pair)" in larger.evidence
     assert larger.outcome == "mixed"
     request = make_request("quickbrush", small, large, pairs=2)
     rows = rows_of(networks.cells(request), stronger)
@@ -285,7 +418,7 @@ def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
     assert larger.outcome == "confirmed" and large.label in larger.evidence
     # A part of the plan is compared where both have painted with the same content weight.
     names = [each for each in rows if each.fact("network") != "quickbrush"]
-    part = verdict(networks.findings(request, names[:-3]).verdicts, "Larger QuickNets")
+    part = verdict(networks.findings(request, names[:-1]).verdicts, "Larger QuickNets")
     assert part.evidence == larger.evidence
     table = {row[0]: row for row in found.tables[0].rows}
     published = found.tables[0].header.index("published top-1, %")
@@ -295,15 +428,84 @@ def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
     def as_it_happens(cell: Cell) -> dict[str, Any]:
         larger = cell.settings["network"] == "quicknet-large"
         odd = cell.sources == request.sources[0]
-        return {"style_distance": 0.1 if larger == odd else 0.2, "grid": 2.0 if larger else 1.0}
+        style = (0.1 if larger == odd else 0.2) * (1 + cell.settings["content_weight"])
+        return {"style_distance": style, "grid": 2.0 if larger else 1.0}
 
     request = make_request(small, large, pairs=2)
     found = networks.findings(request, rows_of(networks.cells(request), as_it_happens))
     larger = verdict(found.verdicts, "Larger QuickNets")
-    assert larger.outcome == "mixed" and "1.00 (0.50 to 2.00)" in larger.evidence
+    assert larger.outcome == "mixed" and "1.00 (0.00 to " in larger.evidence
 
     control = Contestant("quicknet-large", RANDOM, "quicknet-large, random weights", False)
     request = make_request("quickbrush", small, control)
     found = networks.findings(request, rows_of(networks.cells(request), stronger))
     assert verdict(found.verdicts, "Larger QuickNets").outcome == "not tested"
     assert control.label in {row[0] for row in found.tables[0].rows}
+
+
+def test_a_network_that_keeps_more_of_the_photograph_has_no_weaker_style(
+    make_request: Make,
+) -> None:
+    request = make_request("dorefanet", "quicknet", pairs=2)
+
+    def careful(cell: Cell) -> dict[str, Any]:
+        if cell.settings["network"] == "quicknet":
+            return {}
+        content = 1 / (1 + cell.settings["content_weight"] * 20)
+        # On the same frontier, with half the blocks and three times the grain.
+        figures = {"content_distance": content, "style_distance": 0.1 / content}
+        return figures | {"grid": 0.5, "noise": 3.0}
+
+    rows = rows_of(networks.cells(request), careful)
+    found = verdict(networks.findings(request, rows).verdicts, "dorefanet")
+    assert "style distance at equal content 1.00 (1.00 to 1.00)" in found.evidence
+    assert "content weights 1.50 (1.50 to 1.50)" in found.evidence
+    assert found.outcome == "mixed"
+
+
+def test_every_size_of_a_family_that_painted_is_compared(make_request: Make) -> None:
+    def by_size(cell: Cell) -> dict[str, Any]:
+        name = cell.settings["network"]
+        place = next(sizes.index(name) for sizes in networks.SIZES if name in sizes)
+        return {
+            "style_distance": 0.1 * (1 + cell.settings["content_weight"]) / 2**place,
+            "grid": 2.0**place,
+        }
+
+    def larger(*names: str, figures: Figures = by_size) -> Verdict:
+        request = make_request(*names, pairs=2)
+        rows = rows_of(networks.cells(request), figures)
+        return verdict(networks.findings(request, rows).verdicts, "Larger QuickNets")
+
+    v1 = larger("quicknet-v1-small", "quicknet-v1", "quickbrush", figures=lambda cell: {})
+    assert v1.outcome == "mixed" and "quicknet-v1 against quicknet-v1-small" in v1.evidence
+    assert larger("quicknet-v1", "quicknet-v1-large").outcome == "confirmed"
+    names = ("quicknet", "quicknet-large", "quicknet-xl")
+    every = larger(*names)
+    assert every.outcome == "confirmed" and "quicknet-xl against quicknet-large" in every.evidence
+
+    def but_the_largest(cell: Cell) -> dict[str, Any]:
+        largest = {"style_distance": 0.2 * (1 + cell.settings["content_weight"]), "grid": 1.0}
+        return largest if cell.settings["network"] == "quicknet-xl" else by_size(cell)
+
+    assert larger(*names, figures=but_the_largest).outcome == "mixed"
+
+
+def test_only_networks_without_weights_are_called_so(
+    make_request: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(networks, "find_default", lambda name: None)
+    weights = tmp_path / "q.safetensors"
+    weights.touch()
+    small = Contestant("quicknet", str(weights), "quicknet, ours", False)
+    request = make_request(small)
+    found = verdict(networks.findings(request, []).verdicts, "Larger QuickNets")
+    assert found.evidence.startswith("no weights: quicknet-large is ")
+    assert "quicknet is" not in found.evidence
+    trains, paints = found.command.split(" && ")
+    assert trains.startswith("bitbrush train classifier quicknet-large --data ")
+    assert "--network quicknet-large=runs/quicknet-large/quicknet-large.safetensors" in paints
+    assert f"--network quicknet={weights} " in paints
+    both = make_request(small, "quicknet-large")
+    found = verdict(networks.findings(both, []).verdicts, "Larger QuickNets")
+    assert found.outcome == "not tested" and "no paintings that can be compared" in found.evidence

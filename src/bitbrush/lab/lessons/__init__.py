@@ -49,15 +49,16 @@ class Request:
 
     def named(self, network: str) -> str | None:
         """The label of the first with trained weights of that network of the registry."""
-        for label, each in self.networks.items():
-            if each.network == network and not each.is_control:
-                return label
-        return None
+        return next((n for n, each in self.trained().items() if each.network == network), None)
+
+    def trained(self) -> Mapping[str, Contestant]:
+        """The networks that verdicts are of: those with random weights are controls."""
+        return {label: each for label, each in self.networks.items() if not each.is_control}
 
     def kinds(self) -> Mapping[str, list[str]]:
-        """The networks that quantize, and the others: "binary" and "float"."""
+        """The trained networks that quantize, and the others: "binary" and "float"."""
         found: dict[str, list[str]] = {"binary": [], "float": []}
-        for label, each in self.networks.items():
+        for label, each in self.trained().items():
             found["float" if each.spec.kind == "float" else "binary"].append(label)
         return found
 

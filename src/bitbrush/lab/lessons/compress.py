@@ -20,6 +20,7 @@ from ...classify import knows_imagenet
 from ...networks.registry import network_spec
 from ...networks.summary import summarise
 from ...networks.taps import Network
+from ...shares import wilson
 from ...weights.bits import read_metadata, save_network
 from ...weights.loading import load_network
 from ..accuracy import Accuracy, accuracy
@@ -158,12 +159,19 @@ def _file_size(file: Path | None, network: Network) -> float:
         return path.stat().st_size / MEBI
 
 
+def _share(right: int, pictures: int) -> str:
+    """In per cent, with the interval."""
+    low, high = wilson(right, pictures)
+    return f"{100 * right / pictures:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+
+
 def findings(measured: Sequence[Measured]) -> Findings:
     """The table."""
     large = next((each for each in measured if each.network == LARGE), None)
     header = ["network", "parameters", "one-bit share", "float32, MiB", "our file, MiB"]
     header += ["smaller than float32", "smaller than vgg19", "published top-1, %"]
-    header += ["published top-5, %", "top-1 measured here", "float, ms", "packed, ms"]
+    header += ["published top-5, %", "top-1 measured here", "top-5 measured here"]
+    header += ["float, ms", "packed, ms"]
     rows: list[list[str | float | int | None]] = []
     for each in measured:
         spec = network_spec(each.network)
@@ -178,7 +186,8 @@ def findings(measured: Sequence[Measured]) -> Findings:
                 None if large is None else f"{large.float32 / each.packed:.0f}×",
                 spec.top1,
                 spec.top5,
-                None if each.seen is None else each.seen.text(),
+                None if each.seen is None else _share(each.seen.top1, each.seen.pictures),
+                None if each.seen is None else _share(each.seen.top5, each.seen.pictures),
                 each.latency["float"],
                 each.latency.get("packed"),
             ]

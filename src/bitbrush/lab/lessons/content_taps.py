@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import geometric_mean
 
 from ...style.defaults import DEFAULTS
 from ...style.settings import parse_taps
 from ..frontier import compared
 from ..frontiers import against, frontiers_of, reference_cells
+from ..left_out import best
 from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.findings import Outcome
@@ -22,6 +22,9 @@ LEVEL = 0.02
 """Gains in style at equal content below this share are nothing."""
 
 Choice = tuple[str, str]
+
+Scores = dict[Sources, float | None]
+"""By pair that was painted; None where the painting is beyond the frontier's reach."""
 
 
 def choices(network: str) -> dict[Choice, dict[str, str]]:
@@ -76,15 +79,15 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     lines: list[list[str | float | None]] = []
     verdicts, figures = [], []
     for network in request.networks:
-        scores: dict[Choice, dict[Sources, float]] = {}
+        scores: dict[Choice, Scores] = {}
         for row in rows:
             if row.fact("network") == network and row.fact("choice"):
-                score = against(row, frontiers)
-                if score is not None:
-                    scores.setdefault(tuple(row.fact("choice")), {})[row.cell.sources] = score
-        means = {choice: _mean(own) for choice, own in scores.items()}
+                own = scores.setdefault(row.fact("choice"), {})
+                own[row.cell.sources] = against(row, frontiers)
+        known = {c: [s for s in own.values() if s is not None] for c, own in scores.items()}
+        means = {choice: geometric_mean(found) for choice, found in known.items() if found}
         for choice in sorted(means, key=lambda choice: means[choice]):
-            lines.append([network, *choice, means[choice], len(scores[choice])])
+            lines.append([network, *choice, means[choice], len(known[choice])])
         if means:
             figures.append(
                 Figure(
@@ -108,35 +111,37 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     return Findings(verdicts, [table], figures)
 
 
-def _mean(scores: Mapping[Sources, float]) -> float:
-    return math.exp(fmean(math.log(score) for score in scores.values()))
+def _validated(network: str, scores: Mapping[Choice, Scores], request: Request) -> Verdict:
+    """Chooses on all pairs but one, measures on that one, for each pair in turn.
 
-
-def _validated(
-    network: str, scores: Mapping[Choice, Mapping[Sources, float]], request: Request
-) -> Verdict:
-    """Chooses on all pairs but one, measures on that one, for each pair in turn."""
+    Pairs that were not painted with every combination are left out, as a budget leaves the last
+    one; then combinations that are beyond reach on a pair, so that all are means over the same.
+    """
     claim = f"For {network} there are better taps than its own."
-    pairs = [s for s in request.sources if all(s in own for own in scores.values())]
-    complete = {c: own for c, own in scores.items() if len(own) == len(request.sources)}
-    if len(request.sources) < 3 or len(complete) < 2:
+    pairs = [s for s in request.sources if scores and all(s in own for own in scores.values())]
+    complete: dict[Choice, dict[Sources, float]] = {}
+    for choice, own in scores.items():
+        found = {pair: score for pair in pairs if (score := own[pair]) is not None}
+        if len(found) == len(pairs):
+            complete[choice] = found
+    told = (
+        f"{len(complete)} of {len(scores)} combinations can be compared on "
+        f"{len(pairs)} of {len(request.sources)} pairs"
+    )
+    if len(pairs) < 3 or len(complete) < 2:
         return Verdict(
             claim,
             "not tested",
-            f"cross-validation takes three pairs at least; {len(pairs)} can be compared throughout",
+            f"cross-validation takes three pairs and two combinations at least; {told}",
             "bitbrush lab content-taps --content FOLDER --style FOLDER …",
         )
-    held_out, chosen = {}, []
-    for sources in request.sources:
-        rest = {
-            choice: _mean({s: v for s, v in own.items() if s != sources})
-            for choice, own in complete.items()
-        }
-        best = min(rest, key=lambda choice: rest[choice])
-        chosen.append(best)
-        own = complete.get((OWN, OWN))
-        held_out[sources] = complete[best][sources] / (own[sources] if own else 1.0)
-    result = compared(list(held_out.values()))
+    picks = {pair: best(complete, without=pair) for pair in pairs}
+    usual = complete.get((OWN, OWN))
+    held_out = [
+        complete[choice][pair] / (usual[pair] if usual else 1.0) for pair, choice in picks.items()
+    ]
+    chosen = list(picks.values())
+    result = compared(held_out)
     outcome: Outcome = "mixed"
     worse = result.is_above(1 - LEVEL)
     if worse is not None:
@@ -147,7 +152,7 @@ def _validated(
         outcome,
         f"chosen on the other pairs, style at equal content is {result.text(3)} of its own on the "
         f"pair left out; chosen {chosen.count(often)} times of {len(chosen)}: content by "
-        f"{often[0]}, style by {often[1]}",
+        f"{often[0]}, style by {often[1]}; {told}",
     )
 
 

@@ -8,11 +8,10 @@ from statistics import geometric_mean
 from ...networks.registry import NETWORKS, network_spec
 from ..frontier import Comparison, compared
 from ..frontiers import against, frontiers_of, reference_cells
-from ..plan import Cell
+from ..plan import Cell, Sources
 from ..report import Findings, Table, Verdict
-from ..report.findings import Outcome
-from ..report.verdicts import all_or_none
-from ..rows import Row, mean_of_ratios, middle, over_pairs
+from ..report.verdicts import all_or_none, outcome
+from ..rows import Row, by_pair, mean_of_ratios, middle, over_pairs
 from . import Lesson, Request
 
 KINDS = ("max", "average")
@@ -112,6 +111,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
         [
             all_or_none(
                 "It makes no difference whether a network pools by maximum or by average.",
+                [name for name, by in request.trained().items() if by.spec.pools],
                 same,
                 told,
                 "bitbrush lab pooling --network vgg19-16x …",
@@ -147,16 +147,11 @@ def _is_nothing(changes: Iterable[Comparison]) -> bool | None:
 
 
 def _additions(request: Request, rows: Sequence[Row]) -> Verdict:
+    """Whether, pair by pair, networks that add have more blocks than others."""
     claim = "Blocks in the pictures come from layers that add."
-    grids: dict[bool, list[float]] = {True: [], False: []}
-    for network, by in request.networks.items():
-        own = [r for r in rows if r.fact("network") == network and not r.fact("reference")]
-        grid = mean_of_ratios(
-            [r for r in own if r.fact("pooling") in (None, "max")], lambda r: r.grid_against_style
-        )
-        if grid is not None:
-            grids[by.spec.family in ADDING].append(grid)
-    if not all(grids.values()):
+    kinds = [_grids(request, rows, adding) for adding in (True, False)]
+    adding, other = (list(kind.values()) for kind in kinds)
+    if not adding or not other:
         names = ", ".join(name for name in NETWORKS if network_spec(name).family in ADDING)
         return Verdict(
             claim,
@@ -164,18 +159,34 @@ def _additions(request: Request, rows: Sequence[Row]) -> Verdict:
             f"it takes networks that add ({names}) and others that do not",
             "bitbrush lab pooling --network quickbrush --network squeezenet …",
         )
-    adding, other = (geometric_mean(grids[kind]) for kind in (True, False))
-    outcome: Outcome = "mixed"
-    if min(grids[True]) > max(grids[False]):
-        outcome = "confirmed"
-    elif adding <= other * (1 + NOTHING):
-        outcome = "refuted"
-    return Verdict(
-        claim,
-        outcome,
-        f"grid index {adding:.2f} with {len(grids[True])} networks that add, {other:.2f} with "
-        f"{len(grids[False])} that do not; these differ in more than that",
-    )
+    pairs = [s for s in request.sources if all(s in grid for grid in adding + other)]
+    if not pairs:
+        return Verdict(
+            claim,
+            "not tested",
+            "on no pair were all of these networks painted with",
+            "bitbrush lab pooling …",
+        )
+    means = [[geometric_mean(g[s] for g in kind) for s in pairs] for kind in (adding, other)]
+    change = compared([with_it / without for with_it, without in zip(*means, strict=True)])
+    told = f"grid index {change.text()} times as high with {len(adding)} networks that add as with "
+    told += f"{len(other)} that do not; these differ in more than that"
+    if any(len({request.networks[label].network for label in kind}) < 2 for kind in kinds):
+        # One network of a kind may have blocks, or none, for any other reason.
+        told += ", and it takes two of each kind to tell"
+        return Verdict(claim, "mixed", told)
+    return Verdict(claim, outcome(change.is_above(1 + NOTHING)), told)
+
+
+def _grids(request: Request, rows: Sequence[Row], adding: bool) -> dict[str, dict[Sources, float]]:
+    """The grid index by network and pair, of those that add or of the others."""
+    found = {}
+    for network, by in request.trained().items():
+        if (by.spec.family in ADDING) == adding:
+            own = [r for r in rows if r.fact("network") == network and not r.fact("reference")]
+            own = [r for r in own if r.fact("pooling") in (None, "max")]
+            found[network] = by_pair(own, lambda row: row.grid_against_style)
+    return {network: grid for network, grid in found.items() if grid}
 
 
 LESSON = Lesson(

@@ -43,7 +43,8 @@ SHARE = 1 / 3
 """Of the budget that finals may take; else there are none."""
 
 AT_ONCE = 2
-"""Proposals that are made before the figures of the last ones are known, however many paint."""
+"""Proposals that are made before the figures of the last ones are known, unless another number is
+asked for. However many paint, so that a search is repeated by its seed."""
 
 RANDOM = 10
 """Proposals that are drawn at random before there is anything to learn from."""
@@ -134,6 +135,7 @@ def search(
     pairs: Sequence[Sources],
     advance: Advance,
     wanted: float = WANTED,
+    at_once: int = AT_ONCE,
 ) -> Found:
     """Searches with so many paintings, or so long, from a bad start.
 
@@ -142,6 +144,8 @@ def search(
         budget: paintings, at least PAIRS; or time, beyond which nothing more is proposed.
         pairs: PAIRS of them, which proposals are painted on, and up to MORE_PAIRS for the best.
         wanted: content distance of the paintings searched for.
+        at_once: proposals made before the figures of the last ones are known, which can be painted
+            at a time.
     Raises:
         InputError: not one network, or nothing could be painted.
     """
@@ -157,7 +161,7 @@ def search(
     with _quiet():
         guide, record = _guide(request), _record()
         while not proposals or time.monotonic() < until:
-            left = min(budget.paintings - kept - len(rows), AT_ONCE * PAIRS)
+            left = min(budget.paintings - kept - len(rows), at_once * PAIRS)
             count = int(left // PAIRS)
             if count < 1:
                 break

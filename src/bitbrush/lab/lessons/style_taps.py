@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import geometric_mean
 
-from ..plan import Cell
+from ..frontier import compared
+from ..left_out import best, on_pairs_left_out
+from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.plots import curves
-from ..rows import Row, middle
+from ..report.verdicts import opposite, outcome
+from ..rows import Row, by_pair, middle
 from . import Lesson, Request, taps_of
 
 INITS = ("noise", "content")
@@ -44,7 +49,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     for network, by in request.networks.items():
         series: dict[str, list[tuple[float, float]]] = {}
         taps = taps_of(by.network)
-        left: dict[str, float] = {}
+        left: dict[str, dict[Sources, float]] = {}
         for depth, tap in enumerate(taps):
             line: list[str | float | None] = [network, tap]
             for init in INITS:
@@ -54,13 +59,13 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     if (row.fact("network"), row.fact("tap"), row.fact("init"))
                     == (network, tap, init)
                 ]
+                if init == "content":
+                    left[tap] = by_pair(own, "style_distance")
                 style = middle(own, "style_distance")
                 line += [style, middle(own, lambda row: row.grid_against_style)]
                 line.append(middle(own, "noise"))
                 if style is not None:
                     series.setdefault(f"from {init}", []).append((depth, style))
-                    if init == "content":
-                        left[tap] = style
             lines.append(line)
         figures.append(
             Figure(
@@ -69,33 +74,45 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 "Under the judge, 1 is as far from the style as the content is.",
             )
         )
-        verdicts.append(_verdict(network, taps, left))
+        if not by.is_control:
+            verdicts.append(_verdict(network, taps, left))
     header = ["network", "tap"]
     header += [f"{what}, from {init}" for init in INITS for what in ("style", "grid", "noise")]
     return Findings(verdicts, [Table("By tap", header, lines, "Medians over the pairs.")], figures)
 
 
-def _verdict(network: str, taps: Sequence[str], left: Mapping[str, float]) -> Verdict:
+def _verdict(
+    network: str, taps: Sequence[str], left: Mapping[str, Mapping[Sources, float]]
+) -> Verdict:
     """Whether one tap alone leaves less than half of the content's own distance to the style.
 
     Args:
-        left: by tap, of the paintings from the content.
+        left: by tap and pair, of the paintings from the content.
     """
     claim = f"In {network}, one layer alone carries most of a style."
-    if len(left) < len(taps):
+    # Where one tap is missing it may be the one.
+    pairs = [pair for pair in left[taps[0]] if all(pair in left[tap] for tap in taps)]
+    if not pairs:
+        judged = Counter(pair for own in left.values() for pair in own)
+        most = max(judged.values(), default=0)
         return Verdict(
             claim,
             "not tested",
-            f"{len(left)} of {len(taps)} taps were painted from the content and judged",
-            "bitbrush lab style-taps … without --budget",
+            f"of no pair more than {most} of {len(taps)} taps were painted from the content and "
+            "judged",
+            "bitbrush lab style-taps …",
         )
-    nearest = min(left, key=lambda tap: left[tap])
-    return Verdict(
-        claim,
-        "confirmed" if left[nearest] < MOST else "refuted",
-        f"{nearest}, the {taps.index(nearest) + 1}. of {len(taps)} taps, comes nearest from the "
-        f"content: {left[nearest]:.2f} of the content's own distance is left",
-    )
+    whole = {tap: {pair: left[tap][pair] for pair in pairs} for tap in taps}
+    nearest = best(whole)
+    told = f"{nearest}, the {taps.index(nearest) + 1}. of {len(taps)} taps, comes nearest from "
+    told += f"the content: {geometric_mean(whole[nearest].values()):.2f} of the content's own "
+    told += "distance is left"
+    found = on_pairs_left_out(whole)
+    if not found:
+        return Verdict(claim, "mixed", f"{told} (one pair)")
+    result = compared(found)
+    told += f"; of what is nearest on the other pairs {result.text()}"
+    return Verdict(claim, outcome(opposite(result.is_above(MOST))), told)
 
 
 LESSON = Lesson(

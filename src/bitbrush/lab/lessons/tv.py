@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from statistics import geometric_mean
+from collections.abc import Mapping, Sequence
 
 from ...style.settings import PaintSettings
 from ..frontier import Frontier, compared
 from ..frontiers import Key, against, frontiers_of, reference_cells
+from ..left_out import best, on_pairs_left_out
 from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.plots import curves
-from ..report.verdicts import all_or_none
-from ..rows import Row, mean_of_ratios, middle
+from ..report.verdicts import all_or_none, opposite
+from ..rows import Row, by_pair, mean_of_ratios, middle
 from . import Lesson, Request
 
 USUAL = PaintSettings.tv_weight
@@ -25,6 +25,9 @@ NEEDED = 1.05
 """A network needs total variation if none is this factor worse than the weight that is best on the
 other pairs, in style distance at equal content or in noise beyond the style's; with the whole
 interval over pairs."""
+
+Scores = dict[Sources, float | None]
+"""By pair that was painted, less is better; None where that cannot be compared."""
 
 
 def cells(request: Request) -> list[Cell]:
@@ -60,7 +63,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     needs: dict[str, bool | None] = {}
     told: dict[str, str] = {}
     for network in request.networks:
-        scores: dict[float, dict[Sources, float]] = {}
+        scores: dict[float, Scores] = {}
         for times in TIMES:
             own = [r for r in rows if r.fact("network") == network and r.fact("times") == times]
             style = mean_of_ratios(own, lambda row: against(row, frontiers))
@@ -82,7 +85,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     points = curves_of[title].setdefault(network, [])
                     points.append((USUAL * times, value))
             scores[times] = _scores(own, frontiers)
-        if scores[0.0]:
+        if any(scores[0.0].values()):
             needs[network], told[network] = _need(scores)
     marks = {"usual": USUAL, ACCIDENT: USUAL * TIMES[-1]}
     kinds = request.kinds()
@@ -90,21 +93,19 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
         verdicts=[
             all_or_none(
                 "Binary networks need total variation.",
-                {name: needs[name] for name in kinds["binary"] if name in needs},
+                kinds["binary"],
+                needs,
                 told,
                 "bitbrush lab tv --network quickbrush …",
             ),
             all_or_none(
                 "Float networks do not need it.",
-                {
-                    name: None if (need := needs[name]) is None else not need
-                    for name in kinds["float"]
-                    if name in needs
-                },
+                kinds["float"],
+                {name: opposite(need) for name, need in needs.items()},
                 told,
                 "bitbrush lab tv --network vgg19 …",
             ),
-            _accident(rows),
+            _accident(request, rows),
         ],
         figures=[
             Figure(
@@ -151,54 +152,63 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     )
 
 
-def _scores(own: Sequence[Row], frontiers: Mapping[Key, Frontier]) -> dict[Sources, float]:
-    """By pair, style at equal content times what noise there is beyond the style's: less is better.
-
-    Noise below the style's is no merit.
-    """
-    found = {}
+def _scores(own: Sequence[Row], frontiers: Mapping[Key, Frontier]) -> Scores:
+    """Style distance at equal content times what noise there is beyond the style's, by pair."""
+    found: Scores = {}
     for row in own:
         style = against(row, frontiers)
-        if style is not None:
-            found[row.cell.sources] = style * max(row.found.get("noise") or 1.0, 1.0)
+        found[row.cell.sources] = None if style is None else style * row.noise_beyond_style
     return found
 
 
-def _need(scores: Mapping[float, Mapping[Sources, float]]) -> tuple[bool | None, str]:
+def _need(scores: Mapping[float, Scores]) -> tuple[bool | None, str]:
     """Whether a network needs total variation, None where pairs do not tell, and in words."""
-    none = scores[0.0]
-    everywhere = {times: found for times, found in scores.items() if found.keys() >= none.keys()}
-    told = f"best with {_name(_best(everywhere, none))}"
-    some = {times: found for times, found in everywhere.items() if times}
+    # A budget leaves the last pair without some weights, the best one perhaps.
+    whole = {
+        pair: none
+        for pair, none in scores[0.0].items()
+        if none is not None and all(pair in found for found in scores.values())
+    }
+    # Over none's on the same pair, so that weights that lack different pairs can be compared.
+    against_none = {
+        times: {
+            pair: score / none for pair, none in whole.items() if (score := found[pair]) is not None
+        }
+        for times, found in scores.items()
+    }
+    # A weight that is within reach on a few pairs only would be chosen by chance.
+    common = {times: own for times, own in against_none.items() if 2 * len(own) > len(whole)}
+    some = {times: own for times, own in common.items() if times}
     if not some:
-        return None, "no other weight was painted and judged on all pairs"
-    if len(none) < 2:
-        return None, f"{told} (one pair)"
-    # The best of eight weights would look good by chance on the pairs that it was chosen by.
-    found = compared([none[pair] / some[_best(some, none.keys() - {pair})][pair] for pair in none])
-    told += f"; none is {found.text()} times as far as the weight that is best on the other pairs"
-    return found.is_above(NEEDED), told
+        return None, "no other weight can be compared with none on most pairs"
+    told = f"best with {_name(best(common))}"
+    found = on_pairs_left_out(some)
+    if not found:
+        return None, f"{told} (too few pairs)"
+    none_against_best = compared([1 / score for score in found])
+    told += f"; none is {none_against_best.text()} times as far as the weight that is best on the "
+    return none_against_best.is_above(NEEDED), f"{told}other pairs"
 
 
-def _best(scores: Mapping[float, Mapping[Sources, float]], pairs: Collection[Sources]) -> float:
-    return min(scores, key=lambda times: geometric_mean(scores[times][pair] for pair in pairs))
-
-
-def _accident(rows: Sequence[Row]) -> Verdict:
-    own = [row for row in rows if row.fact("times") == TIMES[-1] and row.distances is not None]
-    style, content = middle(own, "style_distance"), middle(own, "content_distance")
-    claim = (
-        "A million times too much total variation still gives a picture (the article's lesson 2.5)."
-    )
-    if style is None or content is None:
-        return Verdict(claim, "not tested", "no such painting was judged", "bitbrush lab tv …")
-    # A style distance of 1 is what the content has, a content distance of 1 a plain grey.
-    survived = content < 1
-    return Verdict(
-        claim,
-        "confirmed" if survived else "refuted",
-        f"style distance {style:.2f} (1: nothing transferred), content distance {content:.2f} "
-        "(1: a plain grey), medians",
+def _accident(request: Request, rows: Sequence[Row]) -> Verdict:
+    """Whether each network's paintings keep more of the photograph than a plain grey does."""
+    survived: dict[str, bool | None] = {}
+    told: dict[str, str] = {}
+    for network in request.trained():
+        own = [r for r in rows if r.fact("network") == network and r.fact("times") == TIMES[-1]]
+        contents = by_pair(own, "content_distance")
+        if not contents:
+            continue
+        content = compared(list(contents.values()))
+        survived[network] = opposite(content.is_above(1))
+        told[network] = f"content distance {content.text()}, where a plain grey's is 1"
+    return all_or_none(
+        "A million times too much total variation still gives a picture "
+        "(the article's lesson 2.5).",
+        request.trained(),
+        survived,
+        told,
+        "bitbrush lab tv …",
     )
 
 

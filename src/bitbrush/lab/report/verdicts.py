@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from .findings import Outcome, Verdict
 
 
+def outcome(holds: bool | None) -> Outcome:
+    """In a word; None is what paintings do not tell."""
+    return "mixed" if holds is None else "confirmed" if holds else "refuted"
+
+
+def opposite(holds: bool | None) -> bool | None:
+    """Whether the contrary holds."""
+    return None if holds is None else not holds
+
+
 def all_or_none(
-    claim: str, holds: Mapping[str, bool | None], evidence: Mapping[str, str], command: str
+    claim: str,
+    of: Collection[str],
+    holds: Mapping[str, bool | None],
+    evidence: Mapping[str, str],
+    command: str,
 ) -> Verdict:
-    """Confirmed if it holds of every network, refuted if of none, else mixed.
+    """Confirmed if it holds of every network that was compared, refuted if of none, else mixed.
 
     Args:
-        holds: by network, None where its paintings do not tell; empty: nothing could be said.
-        evidence: a few words on each network.
+        of: the networks that the claim is of.
+        holds: by network, perhaps with others, None where its paintings do not tell; those that
+            could not be compared at all are not among them.
+        evidence: a few words on each network of `holds`.
         command: that tests it, where nothing could be said.
     """
-    if not holds:
-        return Verdict(claim, "not tested", "no network of that kind was painted with", command)
-    outcome: Outcome = "mixed"
-    if len(set(holds.values())) == 1 and None not in holds.values():
-        outcome = "confirmed" if next(iter(holds.values())) else "refuted"
-    told = "; ".join(f"{name}: {evidence[name]}" for name in holds if name in evidence)
-    return Verdict(claim, outcome, told)
+    if not of:
+        return Verdict(
+            claim, "not tested", "no weights: no trained network of that kind painted", command
+        )
+    found = {holds[name] for name in of if name in holds}
+    if not found:
+        reason = "no paintings that can be compared: they are not there, not judged, or beyond a "
+        return Verdict(claim, "not tested", f"{', '.join(of)}: {reason}frontier's reach", command)
+    told = "; ".join(f"{name}: {evidence.get(name, 'not compared')}" for name in of)
+    return Verdict(claim, outcome(found.pop() if len(found) == 1 else None), told)
