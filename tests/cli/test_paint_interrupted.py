@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -196,6 +197,7 @@ def test_checkpoints_are_written_by_time_unless_by_steps(
     shutil.copytree(painted, tmp_path, dirs_exist_ok=True)
     seen = []
     monkeypatch.setattr(paint, "CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(paint, "CHECKPOINT_SHARE", math.inf)
     save = paint.Run._save
 
     def saving(self: paint.Run, step: Any, picture: bool) -> None:

@@ -113,8 +113,6 @@ def test_of_an_init_of_another_shape_the_middle_is_taken() -> None:
     assert started is not None
     torch.testing.assert_close(started.rgb, as_picture(PIXELS[:, 5:45]).rgb, rtol=0, atol=0)
     assert started.notes == ("its middle of 40x40 px is used, of the content's shape",)
-    with pytest.raises(InputError, match="too small"):
-        as_init(PIXELS, as_picture(np.zeros((40, 400, 3), np.uint8)))
 
 
 def test_what_is_transparent_in_a_style_or_an_init_is_white() -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -169,7 +170,12 @@ class Run:
         steps = sum(scale.steps for scale in self.session.scales)
         painting: Painting | None = None
         all_steps, self.state = self.session.steps(self.state), None
-        with Interruptions() as interruptions, progress("painting", steps) as bar:
+        # Closed at once, since who holds an error would hold the painting and its threads.
+        with (
+            closing(all_steps),
+            Interruptions() as interruptions,
+            progress("painting", steps) as bar,
+        ):
             try:
                 for step in all_steps:
                     _show(bar, step)

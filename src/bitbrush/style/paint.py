@@ -7,7 +7,7 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ class Session:
         self.scales = self.job.scales()
         check_memory(self.job)
 
-    def steps(self, state: State | None = None) -> Iterator[Step]:
+    def steps(self, state: State | None = None) -> Generator[Step, None, None]:
         """The steps of the painting, from the beginning or from a state."""
         steps = painting_steps(self.job, state)
         del state  # its pictures would stay to the end

@@ -96,7 +96,6 @@ def as_init(source: Source, content: Picture) -> Picture | None:
     if max(picture.width - part.width, picture.height - part.height) > 1:
         note = f"its middle of {part.width}x{part.height} px is used, of the content's shape"
         part = dataclasses.replace(part, notes=(*part.notes, note))
-    check_paintable(part)
     return part
 
 
