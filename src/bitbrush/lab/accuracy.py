@@ -26,15 +26,10 @@ class Accuracy:
     top1: int
     top5: int
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the share of right first answers, 95 %."""
-        return wilson(self.top1, self.pictures)
-
-    def text(self) -> str:
-        """In per cent, with the interval."""
-        low, high = self.interval
-        share = 100 * self.top1 / self.pictures
+    def text(self, right: int) -> str:
+        """The share of so many right answers in per cent, with its 95 % interval."""
+        low, high = wilson(right, self.pictures)
+        share = 100 * right / self.pictures
         return f"{share:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
 
 

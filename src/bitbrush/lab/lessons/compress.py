@@ -20,7 +20,6 @@ from ...classify import knows_imagenet
 from ...networks.registry import network_spec
 from ...networks.summary import summarise
 from ...networks.taps import Network
-from ...shares import wilson
 from ...weights.bits import read_metadata, save_network
 from ...weights.loading import load_network
 from ..accuracy import Accuracy, accuracy
@@ -159,12 +158,6 @@ def _file_size(file: Path | None, network: Network) -> float:
         return path.stat().st_size / MEBI
 
 
-def _share(right: int, pictures: int) -> str:
-    """In per cent, with the interval."""
-    low, high = wilson(right, pictures)
-    return f"{100 * right / pictures:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
-
-
 def findings(measured: Sequence[Measured]) -> Findings:
     """The table."""
     large = next((each for each in measured if each.network == LARGE), None)
@@ -186,8 +179,8 @@ def findings(measured: Sequence[Measured]) -> Findings:
                 None if large is None else f"{large.float32 / each.packed:.0f}×",
                 spec.top1,
                 spec.top5,
-                None if each.seen is None else _share(each.seen.top1, each.seen.pictures),
-                None if each.seen is None else _share(each.seen.top5, each.seen.pictures),
+                None if each.seen is None else each.seen.text(each.seen.top1),
+                None if each.seen is None else each.seen.text(each.seen.top5),
                 each.latency["float"],
                 each.latency.get("packed"),
             ]

@@ -99,11 +99,12 @@ def check_reports() -> None:
     """Makes sure, before anything is painted, that a page can be written.
 
     Raises:
-        InputError: jinja2 or matplotlib is missing.
+        InputError: jinja2, matplotlib or SciPy, which intervals need, is missing.
     """
     try:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
+        import scipy  # noqa: F401
     except ImportError as error:
         raise InputError(
             f"the laboratory needs {error.name}, which is not installed: "
