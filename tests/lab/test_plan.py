@@ -67,6 +67,17 @@ def test_every_content_meets_every_style(
     assert Path(one.style) == Path("waves/own.png")
 
 
+def test_one_to_one(pictures: Path) -> None:
+    found = sources_of(pictures / "content", str(pictures / "style"), one_to_one=True)
+    assert [each.name for each in found] == ["content0+style0", "content1+style1"]
+    with pytest.raises(InputError, match="photographs: 2, styles: 1"):
+        sources_of(pictures / "content", "waves", one_to_one=True)
+    words = ["lab", "gallery", "--content", str(pictures / "content"), "--style", "waves"]
+    result = CliRunner().invoke(app, [*words, "--one-to-one", "-o", str(pictures / "none")])
+    assert result.exit_code == 2
+    assert "as many styles as photographs" in result.output
+
+
 def test_bad_sources(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file or folder"):
         pictures_in(tmp_path / "nowhere")

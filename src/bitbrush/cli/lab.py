@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..lab.budget import Budget
     from ..lab.laboratory import Outcome
     from ..lab.lessons import Lesson, Request
+    from ..lab.plan import Sources
     from ..lab.runner import Laboratory
 
 lab = typer.Typer(
@@ -38,6 +39,14 @@ Style = Annotated[
     str,
     typer.Option(
         help="A style picture, a folder of them, or a built-in style.", show_default=False
+    ),
+]
+OneToOne = Annotated[
+    bool,
+    typer.Option(
+        "--one-to-one",
+        help="The first photograph with the first style, the second with the second, by their "
+        "names, not every one with every one: pairs that share no picture tell more each.",
     ),
 ]
 Networks = Annotated[
@@ -82,6 +91,7 @@ def _command(name: str, summary: str, usual: Sequence[str] = ()) -> Callable[...
         style: Style,
         output: Output,
         networks: Networks = None,
+        one_to_one: OneToOne = False,
         size: Size = 256,
         steps: Steps = 250,
         budget: Limit = None,
@@ -94,12 +104,13 @@ def _command(name: str, summary: str, usual: Sequence[str] = ()) -> Callable[...
     ) -> None:
         from ..lab.budget import Budget, parse_budget
         from ..lab.lessons.every import LESSONS
+        from ..lab.plan import sources_of
 
         lesson = LESSONS[name]
         limit = Budget() if budget is None else parse_budget(budget)
         request, laboratory = prepared(
-            lesson, content, style, output, networks, size, steps, limit, workers, threads, ray,
-            judge, seed,
+            lesson, sources_of(content, style, one_to_one), output, networks, size, steps, limit,
+            workers, threads, ray, judge, seed,
         )  # fmt: skip
         run_and_tell(lesson, request, laboratory, as_json)
 
@@ -110,8 +121,7 @@ def _command(name: str, summary: str, usual: Sequence[str] = ()) -> Callable[...
 
 def prepared(
     lesson: Lesson,
-    content: Path,
-    style: str,
+    sources: Sequence[Sources],
     output: Path,
     networks: list[str] | None,
     size: int,
@@ -131,7 +141,6 @@ def prepared(
     from ..lab.cluster import check_ray, is_elsewhere
     from ..lab.laboratory import check_extras, check_folder, networks_for, threads_in
     from ..lab.lessons import Request
-    from ..lab.plan import sources_of
     from ..lab.runner import Laboratory
 
     check_extras()
@@ -141,7 +150,7 @@ def prepared(
         check_ray(ray)
     named = None if judge == "none" else judge
     request = Request(
-        sources=sources_of(content, style),
+        sources=sources,
         networks=networks_for(lesson, networks or [], named),
         size=size,
         steps=steps,
@@ -226,6 +235,7 @@ def groove(
     network: Annotated[
         str, typer.Option(help="The network to search for; NAME=FILE with weights of a file.")
     ] = "quickbrush",
+    one_to_one: OneToOne = False,
     size: Size = 256,
     steps: Steps = 250,
     budget: Annotated[
@@ -270,6 +280,7 @@ def groove(
     from ..lab.laboratory import claim, finish, noted, plan_of
     from ..lab.lessons import groove as lesson
     from ..lab.lessons.search import AT_ONCE, check_search, search
+    from ..lab.plan import sources_of
     from ..lab.widening import WEIGHTS
 
     check_search()
@@ -277,8 +288,8 @@ def groove(
     if not math.isfinite(content_distance):
         raise InputError("--content-distance is a number such as 1.2")
     request, laboratory = prepared(
-        lesson.LESSON, content, style, output, [network], size, steps, Budget(), workers, threads,
-        ray, judge, seed,
+        lesson.LESSON, sources_of(content, style, one_to_one), output, [network], size, steps,
+        Budget(), workers, threads, ray, judge, seed,
     )  # fmt: skip
     if laboratory.judge is None:
         raise InputError("a search needs a judge")

@@ -135,14 +135,16 @@ def pair_by_pair(cells: Sequence[Cell]) -> list[Cell]:
     return sorted(cells, key=lambda cell: places[cell.sources])
 
 
-def sources_of(content: Path, style: str) -> list[Sources]:
-    """Every content with every style.
+def sources_of(content: Path, style: str, one_to_one: bool = False) -> list[Sources]:
+    """Every content with every style, or the first with the first, the second with the second.
 
     Args:
         content: a picture, or a folder of pictures.
         style: the same, or the name of a built-in style.
+        one_to_one: each content with one style, in order of their names.
     Raises:
-        InputError: there is no such file or built-in style, or no picture in a folder.
+        InputError: there is no such file or built-in style, no picture in a folder, or not as many
+            of the one as of the other.
     """
     contents = pictures_in(content)
     styles: Sequence[str]
@@ -150,6 +152,13 @@ def sources_of(content: Path, style: str) -> list[Sources]:
         styles = [style]
     else:
         styles = [str(path) for path in pictures_in(Path(style))]
+    if one_to_one:
+        if len(contents) != len(styles):
+            raise InputError(
+                "--one-to-one takes as many styles as photographs; "
+                f"photographs: {len(contents)}, styles: {len(styles)}"
+            )
+        return [Sources(*pair) for pair in zip(contents, styles, strict=True)]
     return [Sources(*pair) for pair in product(contents, styles)]
 
 
