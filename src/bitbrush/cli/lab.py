@@ -268,6 +268,13 @@ def groove(
             show_default="2",
         ),
     ] = None,
+    guide: Annotated[
+        str,
+        typer.Option(
+            help="What leads it: 'cost', which is the style distance at the content distance "
+            "wanted, or 'frontier', which is style, content and artefacts together.",
+        ),
+    ] = "cost",
     workers: Workers = None,
     threads: Threads = None,
     ray: RayAddress = None,
@@ -279,11 +286,13 @@ def groove(
     from ..lab.budget import Budget, parse_budget
     from ..lab.laboratory import claim, finish, noted, plan_of
     from ..lab.lessons import groove as lesson
-    from ..lab.lessons.search import AT_ONCE, check_search, search
+    from ..lab.lessons.guide import check_search, guide_named
+    from ..lab.lessons.search import AT_ONCE, search
     from ..lab.plan import sources_of
     from ..lab.widening import WEIGHTS
 
     check_search()
+    guide_named(guide)
     limit = parse_budget(budget)
     if not math.isfinite(content_distance):
         raise InputError("--content-distance is a number such as 1.2")
@@ -308,7 +317,9 @@ def groove(
 
         laboratory.check(lesson.trial_cells(request, pairs), lambda done, note: advance(0, note))
         claim(output, lesson.LESSON.name, {**plan_of(request), "at_once": at_once})
-        found = search(request, laboratory, limit, pairs.seen, advance, content_distance, at_once)
+        found = search(
+            request, laboratory, limit, pairs.seen, advance, content_distance, at_once, guide
+        )
         start = len(found.rows)
         judging = lesson.judged(
             request,

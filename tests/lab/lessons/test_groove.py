@@ -65,10 +65,11 @@ class Known:
         }
 
 
-def found_by(request: Request, paintings: int) -> tuple[Found, Known]:
+def found_by(request: Request, paintings: int, guide: str = "cost") -> tuple[Found, Known]:
     known = Known()
     pairs = groove.parted(request.sources, 1)
-    found = search(request, known, Budget(paintings), pairs.seen, lambda d, n: None)  # type: ignore[arg-type]
+    budget = Budget(paintings)
+    found = search(request, known, budget, pairs.seen, lambda d, n: None, guide=guide)  # type: ignore[arg-type]
     return found, known
 
 
@@ -97,6 +98,19 @@ def test_poor_proposals_are_not_painted_to_their_end(make_request: Make) -> None
     assert len(best) == FINALISTS and {by_proposal[number] for number in best} == {PAIRS + 1}
     assert not set(best) & {trial.number for trial in given_up}
     assert len(found.study.trials) * PAIRS > len(found.rows) - FINALISTS
+
+
+def test_a_search_led_by_three_figures_spreads(make_request: Make) -> None:
+    request = make_request("quickbrush", pairs=4)
+    found, known = found_by(request, 40, "frontier")
+    assert not [trial for trial in found.study.trials if trial.state.name != "COMPLETE"]
+    assert found.study.trials[0].params["content_weight"] == 10
+    assert found_by(request, 40, "frontier")[1].painted == known.painted
+    by_cost = {trial.values[1] for trial in found_by(request, 40)[0].study.best_trials}
+    spread = {trial.values[1] for trial in found.study.best_trials}
+    assert max(spread) - min(spread) > 0.5 and len(spread) > len(by_cost)
+    with pytest.raises(InputError, match="did you mean 'frontier'"):
+        found_by(request, 40, "frontiers")
 
 
 def test_a_budget_may_be_a_time(make_request: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +158,7 @@ def test_a_folder_keeps_how_many_are_proposed_at_a_time(
     asked: list[int] = []
 
     def begun(*arguments: Any) -> None:
-        asked.append(arguments[-1])
+        asked.append(arguments[-2])
         raise InputError("begun")
 
     monkeypatch.setattr("bitbrush.lab.lessons.search.search", begun)

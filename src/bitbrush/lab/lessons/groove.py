@@ -21,7 +21,8 @@ from ..rows import Row
 from ..runner import Advance, Laboratory
 from ..widening import MORE, WEIGHTS, wider
 from . import Lesson, Request, taps_of
-from .search import FAILED, MORE_PAIRS, PAIRS, Found
+from .proposal import FAILED, PAIRS
+from .search import MORE_PAIRS, Found
 from .space import rounded
 
 if TYPE_CHECKING:

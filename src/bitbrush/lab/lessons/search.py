@@ -1,20 +1,15 @@
 """A search for settings: Optuna proposes, proposals are painted, and poor ones not to their end.
 
-It is led by one figure, the cost, of which a Gaussian process learns from a few dozen proposals
-what several figures would need hundreds for. What it painted is kept with three, all to be small:
-style distance, content distance, artefacts. A search is repeated exactly by its seed; one that was
-interrupted is begun anew, and is in a moment where it was.
+What it painted is kept with three figures, all to be small: style distance, content distance,
+artefacts. A search is repeated exactly by its seed; one that was interrupted is begun anew, and is
+in a moment where it was.
 """
 
 from __future__ import annotations
 
-import math
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from statistics import geometric_mean, mean
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InputError
@@ -23,14 +18,12 @@ from ..plan import Cell, Sources
 from ..rows import Row
 from ..runner import Advance, Laboratory
 from . import Request
-from .space import bad_start, propose
+from .guide import check_search, guide_named, quietly
+from .proposal import FIGURES, PAIRS, WANTED, Proposal, figures
+from .space import propose
 
 if TYPE_CHECKING:
     from optuna.study import Study
-    from optuna.trial import Trial
-
-PAIRS = 2
-"""Pairs that a proposal is painted on, the same for all."""
 
 MORE_PAIRS = 2
 """Further pairs at most, which only the best proposals are painted on: what is best on two pairs is
@@ -45,36 +38,6 @@ SHARE = 1 / 3
 AT_ONCE = 2
 """Proposals that are made before the figures of the last ones are known, unless another number is
 asked for. However many paint, so that a search is repeated by its seed."""
-
-RANDOM = 10
-"""Proposals that are drawn at random before there is anything to learn from."""
-
-UNPRUNED = 4
-"""Proposals that are painted to their end before any is given up."""
-
-WANTED = 1.2
-"""Content distance of the paintings that are searched for, unless another is asked for. A little
-less than quickbrush's with a content weight of 0.2 at 256 px, where a photograph is clearly itself
-yet."""
-
-FALL = 1.2
-"""By what power of the content distance the style distance falls along a frontier. Measured as 0.9
-to 1.6, 1.17 in the median, over eight pairs painted by quickbrush at 256 px."""
-
-PULL = 1.0
-"""What the squared logarithm of a content distance over the one wanted costs."""
-
-GRAIN = 0.05
-"""How much a proposal's artefacts count, in logarithms, beside its distances."""
-
-FAILED = (1e3, 1e3, 1e3)
-"""Figures of a proposal that could not be painted."""
-
-WORST = 2.0
-"""The highest cost, so that failures do not hide the differences between the others."""
-
-Figures = tuple[float, float, float]
-"""Style distance, content distance, artefacts."""
 
 
 @dataclass(frozen=True)
@@ -92,42 +55,6 @@ class Found:
     settings: Mapping[str, Any]
 
 
-@dataclass
-class Proposal:
-    """One set of settings, painted on one pair after another."""
-
-    trial: Trial
-    settings: Mapping[str, Any]
-    wanted: float
-    rows: list[Row] = field(default_factory=list)
-
-    @property
-    def costs(self) -> list[float]:
-        """Of each painting so far."""
-        return [cost(row, self.wanted) for row in self.rows]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether it was painted on every pair of the search."""
-        return len(self.rows) >= PAIRS
-
-
-def check_search() -> None:
-    """Makes sure that there is something to search with.
-
-    Raises:
-        InputError: Optuna or SciPy is missing.
-    """
-    try:
-        import optuna  # noqa: F401
-        import scipy  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "the search needs Optuna and SciPy, which are not installed: "
-            "pip install 'bitbrush[lab]'"
-        ) from None
-
-
 def search(
     request: Request,
     laboratory: Laboratory,
@@ -136,6 +63,7 @@ def search(
     advance: Advance,
     wanted: float = WANTED,
     at_once: int = AT_ONCE,
+    guide: str = "cost",
 ) -> Found:
     """Searches with so many paintings, or so long, from a bad start.
 
@@ -146,11 +74,12 @@ def search(
         wanted: content distance of the paintings searched for.
         at_once: proposals made before the figures of the last ones are known, which can be painted
             at a time.
+        guide: name of what leads it.
     Raises:
-        InputError: not one network, or nothing could be painted.
+        InputError: not one network, no such guide, or nothing could be painted.
     """
     check_search()
-    _only(request)
+    network = _only(request)
     rows: list[Row] = []
     proposals: list[Proposal] = []
     pairs, further = pairs[:PAIRS], pairs[PAIRS:]
@@ -158,14 +87,14 @@ def search(
     if kept > budget.paintings * SHARE:
         further, kept = [], 0
     until = time.monotonic() + budget.seconds
-    with _quiet():
-        guide, record = _guide(request), _record()
+    with quietly():
+        leading, record = guide_named(guide)(network, request.seed), _record()
         while not proposals or time.monotonic() < until:
             left = min(budget.paintings - kept - len(rows), at_once * PAIRS)
             count = int(left // PAIRS)
             if count < 1:
                 break
-            trials = [guide.ask() for _ in range(count)]
+            trials = [leading.ask() for _ in range(count)]
             asked = [Proposal(trial, propose(trial, request), wanted) for trial in trials]
             on = asked
             for place, sources in enumerate(pairs):
@@ -179,15 +108,13 @@ def search(
                 rows += made
                 for each, row in zip(on, made, strict=True):
                     each.rows.append(row)
-                    each.trial.report(mean(each.costs), place)
-                on = [each for each in on if not each.trial.number or not each.trial.should_prune()]
+                on = [each for each in on if not leading.gives_up(each)]
             proposals += asked
             for each in asked:
-                guide.tell(each.trial, _expected(each, proposals))
+                leading.tell(each, proposals)
                 _note(record, each)
-    finalists = sorted(
-        (each for each in proposals if each.is_complete), key=lambda each: mean(each.costs)
-    )[:FINALISTS]
+    complete = (each for each in proposals if each.is_complete)
+    finalists = sorted(complete, key=lambda each: each.cost)[:FINALISTS]
     cells = [
         _cell(request, each, sources, place)
         for place, sources in enumerate(further, PAIRS)
@@ -208,32 +135,10 @@ def _only(request: Request) -> str:
     return found.network
 
 
-def _guide(request: Request) -> Study:
-    import optuna
-
-    # Its seeds are of 32 bits.
-    sampler = optuna.samplers.GPSampler(seed=request.seed % 2**32, n_startup_trials=RANDOM)
-    study = optuna.create_study(
-        sampler=sampler, pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED)
-    )
-    study.enqueue_trial(bad_start(_only(request)))
-    return study
-
-
 def _record() -> Study:
     import optuna
 
-    return optuna.create_study(directions=["minimize"] * 3)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
+    return optuna.create_study(directions=["minimize"] * FIGURES)
 
 
 def _cell(request: Request, proposal: Proposal, sources: Sources, place: int) -> Cell:
@@ -247,46 +152,6 @@ def _cell(request: Request, proposal: Proposal, sources: Sources, place: int) ->
         column=f"pair {place + 1}",
         facts={"proposal": number, "network": network},
     )
-
-
-def cost(row: Row, wanted: float) -> float:
-    """What a painting costs: the logarithm of its style distance at the content distance wanted.
-
-    That is guessed by how frontiers fall, and the guess is the worse, and costs the more, the
-    further away the painting is. A little is added for artefacts.
-    """
-    style, content, artefacts = figures([row])
-    off = math.log(content / wanted)
-    return min(
-        math.log(style) + FALL * off + PULL * off**2 + GRAIN * math.log(artefacts),
-        WORST,
-    )
-
-
-def figures(rows: Sequence[Row]) -> Figures:
-    """Style distance, content distance and artefacts of a proposal."""
-    judged = [row for row in rows if row.distances is not None]
-    if len(judged) < len(rows) or not rows:
-        return FAILED
-    distances = [row.distances for row in judged if row.distances is not None]
-    artefacts = [
-        max(row.grid_against_style or 1.0, 1.0) * max(row.found.get("noise") or 1.0, 1.0)
-        for row in judged
-    ]
-    return (
-        geometric_mean([max(each.style, 1e-6) for each in distances]),
-        geometric_mean([max(each.content, 1e-6) for each in distances]),
-        geometric_mean(artefacts),
-    )
-
-
-def _expected(proposal: Proposal, proposals: Sequence[Proposal]) -> float:
-    """Its cost; of one that was given up, by what the others' further paintings added."""
-    own = proposal.costs
-    others = [each.costs for each in proposals if each.is_complete]
-    if proposal.is_complete or not others:
-        return mean(own)
-    return mean(own) + mean(mean(costs) - mean(costs[: len(own)]) for costs in others)
 
 
 def _note(record: Study, proposal: Proposal) -> None:
@@ -308,5 +173,5 @@ def _found(record: Study, rows: Sequence[Row], proposals: Sequence[Proposal]) ->
     complete = [each for each in proposals if each.is_complete]
     if not complete:
         raise InputError("nothing was painted; give the search a larger --budget")
-    best = min(complete, key=lambda each: mean(each.costs))
+    best = min(complete, key=lambda each: each.cost)
     return Found(record, rows, dict(best.rows[0].cell.settings))
