@@ -15,6 +15,7 @@ from torch import Tensor
 from bitbrush.classify import (
     OwnClasses,
     imagenet_classes,
+    knows_imagenet,
     own_classes,
     prepare,
     require_classifier,
@@ -24,6 +25,7 @@ from bitbrush.classify import (
 from bitbrush.errors import InputError
 from bitbrush.networks.registry import network_spec
 from bitbrush.networks.taps import Network, Tap
+from bitbrush.weights.bits import save_network
 from bitbrush.weights.mxnet_params import read_mxnet_params
 from bitbrush.weights.state_dict import read_state_dict
 
@@ -75,6 +77,28 @@ def test_a_long_strip_keeps_its_middle() -> None:
     image = torch.zeros(1, 3, 2, 20_000)
     image[..., 9_998:10_002] = 1
     assert prepare(image).mean() > 0.9
+
+
+def test_imagenet_is_known_by_its_names(tmp_path: Path) -> None:
+    def knows(**metadata: str) -> bool:
+        path = tmp_path / "own.safetensors"
+        save_network(Network("squeezenet", {}), path, metadata)
+        return knows_imagenet("squeezenet", path)
+
+    def named(*names: str) -> dict[str, str]:
+        return told_classes(OwnClasses(names, 64))
+
+    ids, english = zip(*imagenet_classes(), strict=True)
+    assert knows() and knows(classes="1000") and not knows(classes="100")
+    assert knows(**named(*ids)) and knows(**named(*english))
+    # As many others, the same in another order, and a part of them.
+    assert not knows(**named(*(f"brand {name}" for name in english)))
+    assert not knows(**named(*ids[::-1])) and not knows(**named(*ids[:100]))
+    (tmp_path / "torch.pth").write_bytes(b"PK")
+    assert knows_imagenet("squeezenet", tmp_path / "torch.pth")
+    assert knows_imagenet("squeezenet", None) and not knows_imagenet("quickbrush", None)
+    with pytest.raises(InputError, match="own.safetensors is damaged"):
+        knows(**{**named(*ids), "class-size": "large"})
 
 
 def test_classes_come_best_first_with_their_probabilities() -> None:

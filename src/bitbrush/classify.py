@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from .errors import InputError
-from .networks.heads import head_of
 from .networks.registry import NETWORKS, network_spec
 from .networks.taps import Network
+from .weights.bits import read_metadata
 
 SHORT_SIDE = 256
 CROP = 224
@@ -149,15 +149,29 @@ def _classifies(name: str) -> bool:
         return "logits" in NETWORKS[name].build().taps
 
 
-def knows_imagenet(network: Network) -> bool:
-    """Whether its answers are ImageNet's classes, as far as their number tells.
+def knows_imagenet(name: str, file: Path | None) -> bool:
+    """Whether a network's answers are ImageNet's classes; loads no weights.
+
+    By what a file of ours says of its classes: their number and, where it has them, their names,
+    which are WordNet ids or English. A file that says nothing is of the classes that the network
+    was published with, and these are ImageNet's.
 
     Args:
-        network: in floats; a packed one may not show its head any more.
+        name: of the network.
+        file: of its weights; None of random ones.
+    Raises:
+        InputError: an unknown network, or what the file says is damaged.
     """
-    if "logits" not in network.taps:
+    if not _classifies(network_spec(name).name):
         return False
-    return len(head_of(network)[1].weight) == len(imagenet_classes())
+    known = imagenet_classes()
+    metadata = {} if file is None else read_metadata(file)
+    own = None if file is None else own_classes(metadata, file)
+    if own is None:
+        return metadata.get(CLASSES, str(len(known))) == str(len(known))
+    return len(own.names) == len(known) and all(
+        name in each for name, each in zip(own.names, known, strict=True)
+    )
 
 
 @torch.no_grad()

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bitbrush.classify import top_classes
+from bitbrush.images import read_image
 from bitbrush.lab.contestants import Contestant
 from bitbrush.lab.lessons import Request
 from bitbrush.lab.plan import sources_of
+from bitbrush.weights.bits import save_network
+from bitbrush.weights.loading import load_network
 
 JUDGE = "quickbrush"
 """Shipped with the package, so that no weights need be fetched."""
@@ -46,3 +50,24 @@ def make_request(pictures: Path) -> Callable[..., Request]:
         return Request(sources=sources, networks={each.label: each for each in known}, **small)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights of SqueezeNet's, which tells ImageNet's classes, if by chance."""
+    path = tmp_path_factory.mktemp("classifier") / "squeezenet.safetensors"
+    save_network(load_network("squeezenet", "none"), path, {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def named_pictures(
+    classifier: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder of two pictures, each named by the class that `classifier` takes it for."""
+    folder = tmp_path_factory.mktemp("named")
+    network = load_network("squeezenet", classifier)
+    for number, path in enumerate(sorted((pictures / "content").iterdir())):
+        (guess,) = top_classes(network, read_image(path).rgb, 1)
+        (folder / f"{guess.wordnet_id}_{number}.png").write_bytes(path.read_bytes())
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shlex
@@ -55,6 +56,12 @@ Networks = Annotated[
         "--network",
         help="A network to paint with; repeat it for several. NAME=FILE gives it the weights of a "
         "file, NAME=none random ones, as a control.",
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        help="Pictures named by their WordNet id, to measure top-1 on.", show_default=False
     ),
 ]
 Output = Annotated[
@@ -160,20 +167,44 @@ def prepared(
     return request, Laboratory(output, named, at_once, budget, ray, request.threads)
 
 
-def run_and_tell(lesson: Lesson, request: Request, laboratory: Laboratory, as_json: bool) -> None:
-    """Paints with one progress display, and says where the report is."""
-    from ..lab.laboratory import run_lesson
+def run_and_tell(
+    lesson: Lesson,
+    request: Request,
+    laboratory: Laboratory,
+    as_json: bool,
+    pictures: Sequence[tuple[Path, str]] = (),
+) -> None:
+    """Paints with one progress display, and says where the report is.
+
+    Args:
+        pictures: with their classes, to measure first how often the networks are right.
+    Raises:
+        InputError: no network can be right about them, or as `run_lesson`.
+    """
+    from ..lab.accuracy import accuracies, measurable
+    from ..lab.laboratory import claim, plan_of, run_lesson
     from ..lab.plan import cells_once
 
-    total = len(cells_once(lesson.cells(request)))
-    total = int(min(total, laboratory.budget.paintings))
-    with Interruptions() as interruptions, laboratory, progress(lesson.name, total) as bar:
+    asked = measurable(request.networks.values()) if pictures else []
+    before = len(asked)
+    cells = lesson.cells(request)
+    total = int(min(len(cells_once(cells)), laboratory.budget.paintings))
+    with Interruptions() as interruptions, laboratory, progress(lesson.name, before + total) as bar:
 
-        def advance(done: float, note: str) -> None:
-            bar.update(done, f"{int(done)}/{total} {note}")
+        def tell_of(done: float, note: str) -> None:
+            bar.update(done, note)
             if interruptions.waiting:
                 interruptions.deliver("run the same command again to go on")
 
+        def advance(done: float, note: str) -> None:
+            tell_of(before + done, f"{int(done)}/{total} {note}")
+
+        if asked:
+            # Measuring may take long, so that what cannot be painted is told before.
+            laboratory.check(cells, lambda done, note: tell_of(0, note))
+            claim(laboratory.folder, lesson.name, plan_of(request))
+            seen = accuracies(laboratory.folder, asked, pictures, tell_of)
+            request = dataclasses.replace(request, seen=seen)
         outcome = run_lesson(lesson, request, laboratory, _told_command(), advance)
     tell(outcome, as_json)
 
@@ -217,9 +248,44 @@ lab.command("content-taps")(
 lab.command("pooling")(
     _command("pooling", "Maximum against average pooling, and where blocks come from (lesson 5).")
 )
-lab.command("networks")(
-    _command("networks", "All networks on the same pairs: pictures, speed, memory (lesson 6).")
-)
+
+
+@lab.command()
+def networks(
+    content: Content,
+    style: Style,
+    output: Output,
+    networks: Networks = None,
+    images: Images = None,
+    one_to_one: OneToOne = False,
+    size: Size = 256,
+    steps: Steps = 250,
+    budget: Limit = None,
+    workers: Workers = None,
+    threads: Threads = None,
+    ray: RayAddress = None,
+    judge: JudgeName = "squeezenet",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """All networks on the same pairs: pictures, speed, memory (lesson 6).
+
+    Without --network it paints with all networks whose weights are here, but for the judge.
+    """
+    from ..lab.accuracy import labelled
+    from ..lab.budget import Budget, parse_budget
+    from ..lab.lessons.networks import LESSON
+    from ..lab.plan import sources_of
+
+    limit = Budget() if budget is None else parse_budget(budget)
+    request, laboratory = prepared(
+        LESSON, sources_of(content, style, one_to_one), output, networks, size, steps, limit,
+        workers, threads, ray, judge, seed,
+    )  # fmt: skip
+    pictures = [] if images is None else labelled(images)
+    run_and_tell(LESSON, request, laboratory, as_json, pictures)
+
+
 lab.command("gallery")(
     _command(
         "gallery", "Every content in every style, by networks with their own settings.", QUICKBRUSH
@@ -351,18 +417,11 @@ def compress(
             "file, NAME=none random ones. Without it, every network.",
         ),
     ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Pictures named by their WordNet id, to measure top-1 on.", show_default=False
-        ),
-    ] = None,
+    images: Images = None,
     as_json: AsJson = False,
 ) -> None:
     """What each network weighs, knows, and takes: the article's table."""
-    import dataclasses
-
-    from ..lab.accuracy import labelled
+    from ..lab.accuracy import labelled, measurable
     from ..lab.contestants import RANDOM, at_hand, contestants
     from ..lab.laboratory import check_extras, check_folder, claim
     from ..lab.lessons import compress as lesson
@@ -377,6 +436,8 @@ def compress(
     # Sizes and latencies do not depend on weights, so random ones do where there are no others.
     missing = set(NETWORKS) - set(at_hand(NETWORKS))
     compared = contestants(f"{name}={RANDOM}" if name in missing else name for name in named)
+    if pictures:
+        measurable(compared.values())  # or they would be for nothing
     claim(output, "compress", {"networks": list(compared)})
     measured = []
     with progress("compress", len(compared)) as bar:

@@ -121,11 +121,11 @@ def test_pictures_are_turned_and_damaged_ones_left_out(tmp_path: Path) -> None:
     assert seen[..., :100].max() < 0.01 and seen[..., 124:].min() > 0.99
 
 
-def test_captions_are_of_networks_that_know_imagenet(tmp_path: Path) -> None:
+def test_answers_are_kept_where_they_are_asked_for(tmp_path: Path) -> None:
     folder = shades(tmp_path / "shades", 2)
-    knows, other = (collect(Few(classes), "colour", [folder], 4) for classes in (1000, 7))
-    assert knows.classes is not None and knows.classes.shape == (2, 1000)
-    assert other.classes is None
+    kept = collect(Few(1000), "colour", [folder], 4, classes=True)
+    assert kept.classes is not None and kept.classes.shape == (2, 1000)
+    assert collect(Few(1000), "colour", [folder], 4).classes is None
 
 
 def test_cells_hold_means_and_the_classes_that_stand_out() -> None:

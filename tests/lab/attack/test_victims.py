@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bitbrush.classify import OwnClasses, told_classes
 from bitbrush.errors import InputError
 from bitbrush.lab.attack.victims import imagenet_networks, require_imagenet
 from bitbrush.networks.taps import Network
@@ -20,7 +21,14 @@ def saved(path: Path, **metadata: str) -> str:
 
 def test_a_network_of_other_classes_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "own.safetensors", classes="100")
-    with pytest.raises(InputError, match="own.safetensors knows 100 classes, not ImageNet's 1,000"):
+    with pytest.raises(InputError, match="own.safetensors knows 100 classes of its own"):
+        require_imagenet("squeezenet", path)
+
+
+def test_a_thousand_other_classes_are_refused(tmp_path: Path) -> None:
+    own = told_classes(OwnClasses(tuple(f"brand {number}" for number in range(1000)), 64))
+    path = saved(tmp_path / "own.safetensors", **own)
+    with pytest.raises(InputError, match="knows 1000 classes of its own, not ImageNet's"):
         require_imagenet("squeezenet", path)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bitbrush.lab.accuracy import Accuracy
 from bitbrush.lab.contestants import RANDOM, Contestant
 from bitbrush.lab.frontiers import REFERENCE
 from bitbrush.lab.lessons import (
@@ -51,6 +52,11 @@ def rows_of(cells: Sequence[Cell], figures: Figures) -> list[Row]:
         }
         found.append(Row(cell, plain | figures(cell)))
     return found
+
+
+def of_label(cell: Cell) -> dict[str, Any]:
+    """Tells networks of the same name apart, as what is painted does."""
+    return {"network": cell.facts["network"]}
 
 
 def verdict(verdicts: Sequence[Verdict], words: str) -> Verdict:
@@ -291,6 +297,16 @@ def test_the_winner_is_chosen_on_other_pairs(make_request: Make) -> None:
     assert found.outcome == "not tested"
 
 
+def test_content_taps_of_a_control_get_no_verdict(make_request: Make) -> None:
+    control = Contestant("quickbrush", RANDOM, "quickbrush, random weights", False)
+    request = make_request("quickbrush", control, pairs=3)
+    found = content_taps.findings(request, rows_of(content_taps.cells(request), of_label))
+    (only,) = found.verdicts
+    assert only.claim.startswith("For quickbrush there")
+    assert {row[0] for row in found.tables[0].rows} == {"quickbrush", control.label}
+    assert len(found.figures) == 2
+
+
 def test_combinations_are_compared_on_the_pairs_painted_with_all(make_request: Make) -> None:
     request = make_request("quickbrush", pairs=4)
     cells = content_taps.cells(request)
@@ -441,6 +457,18 @@ def test_claims_are_tested_on_networks_trained_here_but_not_on_controls(
     found = networks.findings(request, rows_of(networks.cells(request), stronger))
     assert verdict(found.verdicts, "Larger QuickNets").outcome == "not tested"
     assert control.label in {row[0] for row in found.tables[0].rows}
+
+
+def test_a_measured_share_stands_beside_the_published_one(make_request: Make) -> None:
+    seen = {"squeezenet": Accuracy(pictures=125, top1=72, top5=100)}
+    names = ["squeezenet", "quickbrush"]
+    (table,) = networks.findings(make_request(*names, seen=seen), []).tables
+    assert table.header[-2:] == ["published top-1, %", "top-1 measured here"]
+    assert [row[-2:] for row in table.rows] == [[58.178, "57.6 % (49 to 66)"], [None, None]]
+    assert "Top-1 measured on 125 pictures" in table.note
+    (table,) = networks.findings(make_request(*names), []).tables
+    assert table.header[-1] == "published top-1, %" and "measured" not in table.note
+    assert {len(row) for row in table.rows} == {len(table.header)}
 
 
 def test_a_network_that_keeps_more_of_the_photograph_has_no_weaker_style(

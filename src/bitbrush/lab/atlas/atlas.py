@@ -22,6 +22,7 @@ from ...images import read_image, write_image
 from ...networks.taps import Network
 from ...train.reading import picture_files
 from ...weights.loading import load_network, resolve_weights
+from ..accuracy import is_measurable
 from ..contestants import Contestant, contestant
 from .layout import Cell, cells_of, laid_out
 from .render import check_size, rendered
@@ -195,6 +196,7 @@ def _collected(plan: Plan, network: Network, folder: Path, advance: Advance) -> 
         plan.count,
         plan.seed,
         lambda done: advance(SHARES["collecting"] * done / plan.count, "collecting"),
+        classes=is_measurable(plan.subject),
     )
     # Places and pictures that are there belong to other vectors.
     if folder.exists():

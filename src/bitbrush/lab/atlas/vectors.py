@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...classify import imagenet_classes, prepare
+from ...classify import prepare
 from ...errors import InputError, unknown_name
 from ...networks.taps import Network
 from ...train.pictures import encoded_pictures
@@ -60,6 +60,7 @@ def collect(
     count: int,
     seed: int = 0,
     advance: Callable[[int], None] = lambda done: None,
+    classes: bool = False,
 ) -> Vectors:
     """Takes an equal number of places from every picture, or one more from some.
 
@@ -72,6 +73,7 @@ def collect(
         sources: folders of pictures, or parquet files.
         count: vectors wanted.
         advance: told how many there are.
+        classes: whether to keep the network's answers, which are ImageNet's classes.
     Raises:
         InputError: no such map, or no picture that can be read.
     """
@@ -79,10 +81,10 @@ def collect(
     total = sum(1 for source in sources for _ in encoded_pictures(source))
     chosen = np.linspace(0, total - 1, min(total, count)).round().astype(int)
     shares = np.diff(np.arange(len(chosen) + 1) * count // max(len(chosen), 1))
-    wanted = [name for name in (tap, "logits") if name in network.taps]
+    wanted = [tap, "logits"] if classes else [tap]
     random = torch.Generator().manual_seed(seed)
     values = np.empty((0, 0), np.float32)
-    classes: list[NDArray[np.float16]] = []
+    answers: list[NDArray[np.float16]] = []
     taken: list[int] = []
     have = 0
     for batch in _batches(sources, chosen):
@@ -97,16 +99,15 @@ def collect(
             values[have : have + len(places)] = flat[:, places].T.numpy()
             taken.append(len(places))
             have += len(places)
-        logits = found.get("logits")
-        if logits is not None and logits.shape[1] == len(imagenet_classes()):
-            classes.append(logits.float().cpu().numpy().astype(np.float16))
+        if classes:
+            answers.append(found["logits"].float().cpu().numpy().astype(np.float16))
         advance(have)
     if not have:
         raise InputError("there is no picture that could be read")
     return Vectors(
         values[:have],
         np.repeat(np.arange(len(taken), dtype=np.int32), taken),
-        np.concatenate(classes) if classes else None,
+        np.concatenate(answers) if answers else None,
         len(taken),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...classify import imagenet_classes, require_classifier
+from ...classify import CLASSES, knows_imagenet, require_classifier
 from ...errors import InputError
 from ...networks.registry import NETWORKS
 from ...weights.bits import read_metadata
@@ -19,15 +19,14 @@ def require_imagenet(name: str, weights: Path | str | None = "default") -> None:
         weights: as for `load_network`.
     Raises:
         InputError: an unknown network, one without a classifier, weights that are not there, or
-            those of other classes, as far as their number tells.
+            those of other classes.
     """
     require_classifier(name)
     path = resolve_path(name, weights).path
-    # By what a file says of itself, since a packed network no longer shows its head.
-    told = "" if path is None else read_metadata(path).get("classes", "")
-    if told and told != str(len(imagenet_classes())):
+    if path is not None and not knows_imagenet(name, path):
+        told = read_metadata(path).get(CLASSES, "")
         raise InputError(
-            f"{name} in {path} knows {told[:12]} classes, not ImageNet's 1,000; "
+            f"{name} in {path} knows {told[:12]} classes of its own, not ImageNet's 1,000; "
             "choose other weights or another network"
         )
 

@@ -8,10 +8,11 @@ Source: McAteer and Prabhu 2020.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...networks.registry import network_spec
+from ..accuracy import Accuracy
 from ..contestants import Contestant
 from ..plan import Cell, Sources
 from ..report import Findings
@@ -29,6 +30,7 @@ class Request:
         steps: of each.
         threads: of each.
         seed: of each, and of whatever a lesson draws.
+        seen: how often networks are right, by their labels, where that was measured.
     """
 
     sources: Sequence[Sources]
@@ -37,6 +39,7 @@ class Request:
     steps: int
     threads: int
     seed: int = 0
+    seen: Mapping[str, Accuracy] = field(default_factory=dict)
 
     def settings(self, network: str, **more: Any) -> dict[str, Any]:
         """Of a painting by the network of that label."""

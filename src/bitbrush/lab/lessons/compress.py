@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -14,17 +12,14 @@ from statistics import median
 
 import torch
 
-from ... import __version__
-from ...atomic import write_atomically
-from ...classify import knows_imagenet
 from ...networks.registry import network_spec
 from ...networks.summary import summarise
 from ...networks.taps import Network
 from ...weights.bits import read_metadata, save_network
 from ...weights.loading import load_network
-from ..accuracy import Accuracy, accuracy
+from ..accuracy import Accuracy, accuracy_once, is_measurable
 from ..contestants import Contestant
-from ..plan import digest, mark_of_weights
+from ..once import once
 from ..report import Findings, Table
 
 SIZE = 224
@@ -59,32 +54,17 @@ class Measured:
     float32: float
     packed: float
     latency: dict[str, float]
-    seen: Accuracy | None
+    seen: Accuracy | None = None
 
 
-def measure(
-    by: Contestant,
-    pictures: Sequence[tuple[Path, str]] = (),
-    advance: Callable[[float], None] = lambda share: None,
-) -> Measured:
-    """Everything of one network.
-
-    Args:
-        pictures: with their classes, see `accuracy.labelled`.
-        advance: told the share that is done.
-    """
+def measure(by: Contestant) -> Measured:
+    """What one network weighs and takes."""
     plain = load_network(by.network, by.weights, engine="float")
     summary = summarise(plain, SIZE)
-    advance(0.2)
     latency = {"float": _milliseconds(plain)}
-    seen: Accuracy | None = None
     if by.spec.kind != "float":
         packed = load_network(by.network, by.weights, engine="packed")
         latency["packed"] = _milliseconds(packed)
-    advance(0.4)
-    if pictures and not by.is_control and knows_imagenet(plain):
-        seen = accuracy(plain, pictures, lambda done: advance(0.4 + 0.6 * done / len(pictures)))
-    advance(1.0)
     return Measured(
         name=by.label,
         network=by.network,
@@ -93,7 +73,6 @@ def measure(
         float32=summary.mib_float32,
         packed=_file_size(by.file, plain),
         latency=latency,
-        seen=seen,
     )
 
 
@@ -103,36 +82,25 @@ def measured_once(
     pictures: Sequence[tuple[Path, str]] = (),
     advance: Callable[[float], None] = lambda share: None,
 ) -> Measured:
-    """As `measure`, unless that was done before with the same weights, pictures and threads.
+    """As `measure`, and how often it is right, unless that was measured before.
 
     Args:
         folder: of the laboratory, where it is kept.
+        pictures: with their classes, see `accuracy.labelled`.
+        advance: told the share that is done.
     Raises:
-        InputError: it cannot be written there.
+        InputError: a picture cannot be read, or the folder not be written to.
     """
-    path = folder / "measured" / f"{by.network}-{_key(by, pictures)}.json"
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        seen = held.pop("seen")
-        return Measured(**held, seen=None if seen is None else Accuracy(**seen))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        pass  # not there, or cut off
-    found = measure(by, pictures, advance)
-    text = json.dumps(dataclasses.asdict(found), indent=1)
-    write_atomically(path, text.encode(), parents=True)
+    told = {"label": by.label, "threads": torch.get_num_threads()}
+    found = once(folder, by, Measured, told, lambda: measure(by))
+    advance(0.4)
+    if pictures and is_measurable(by):
+        seen = accuracy_once(
+            folder, by, pictures, lambda done: advance(0.4 + 0.6 * done / len(pictures))
+        )
+        found = dataclasses.replace(found, seen=seen)
+    advance(1.0)
     return found
-
-
-def _key(by: Contestant, pictures: Sequence[tuple[Path, str]]) -> str:
-    told = {
-        "bitbrush": __version__,
-        "torch": torch.__version__,
-        "label": by.label,
-        "weights": mark_of_weights(by.network, by.weights),
-        "pictures": [(digest(path), wanted) for path, wanted in pictures],
-        "threads": torch.get_num_threads(),
-    }
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 @torch.no_grad()

@@ -101,7 +101,8 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     ),
                 )
             )
-        verdicts.append(_validated(network, scores, request))
+        if network in request.trained():
+            verdicts.append(_validated(network, scores, request))
     table = Table(
         "By combination",
         ["network", "content taps", "style taps", "style at equal content", "pairs"],

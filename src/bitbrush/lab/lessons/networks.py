@@ -70,6 +70,9 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                 by.spec.top1 if by.is_published else None,
             ]
         )
+        if request.seen:
+            seen = request.seen.get(network)
+            lines[-1].append(None if seen is None else seen.text(seen.top1))
         for row in own:
             if row.distances is not None:
                 point = (row.distances.content, row.distances.style)
@@ -77,17 +80,18 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
     header = ["network", "activations", f"style at equal content, over {base}"]
     header += ["style distance", "content distance", "grid", "noise", "chroma noise"]
     header += ["ms a step", "peak MB", "file, MB", "published top-1, %"]
+    note = (
+        "Over all pairs and content weights: medians, of the grid index the geometric mean. Style "
+        "at equal content with its 95 % interval over pairs."
+    )
+    if request.seen:
+        header.append("top-1 measured here")
+        # All of them saw the same pictures.
+        pictures = next(iter(request.seen.values())).pictures
+        note += f" Top-1 measured on {pictures} pictures, with its 95 % interval."
     return Findings(
         [_verdict(claim, request, rows) for claim in _claims(request)],
-        [
-            Table(
-                "Networks",
-                header,
-                lines,
-                "Over all pairs and content weights: medians, of the grid index the geometric "
-                "mean. Style at equal content with its 95 % interval over pairs.",
-            )
-        ],
+        [Table("Networks", header, lines, note)],
         [
             Figure(
                 "Style against content distance",
