@@ -30,7 +30,7 @@ def picture(height: int, width: int, alpha: bool = False) -> Picture:
 def quick_styles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Built-in styles as small random pictures, since to draw them takes seconds."""
     pixels = np.random.default_rng(3).integers(0, 255, (48, 48, 3), dtype=np.uint8)
-    monkeypatch.setattr("bitbrush.style.sources.render_style", lambda name, size: pixels)
+    monkeypatch.setattr("bitbrush.style.sources._drawn", lambda name, size: pixels)
 
 
 @pytest.mark.parametrize("name", preset_names())

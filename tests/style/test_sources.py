@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from bitbrush.errors import InputError
+from bitbrush.style import sources as module
 from bitbrush.style.sources import as_init, as_picture, as_style
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
@@ -128,3 +130,18 @@ def test_what_is_transparent_in_a_style_or_an_init_is_white() -> None:
     half[..., 3] = 1
     solid = as_style(half, 50)
     assert solid.alpha is None and not solid.notes
+
+
+def test_a_built_in_style_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, int]] = []
+
+    def flat(name: str, size: int) -> np.ndarray[Any, Any]:
+        drawn.append((name, size))
+        return np.full((size, size, 3), len(drawn), np.uint8)
+
+    monkeypatch.setattr(module, "render_style", flat)
+    monkeypatch.setattr(module, "_drawn", lru_cache(maxsize=1)(module._drawn.__wrapped__))
+    first, again = (as_style("waves", 96) for _ in range(2))
+    assert torch.equal(first.rgb, again.rgb) and len(drawn) == 1
+    assert not torch.equal(as_style("waves", 128).rgb[..., :96, :96], first.rgb)
+    assert drawn == [("waves", 96), ("waves", 128)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,14 @@ def as_style(source: Source, size: int) -> Picture:
         InputError: neither a file nor a built-in style, or as `as_picture`.
     """
     if isinstance(source, str) and is_name_of_style(source):
-        drawn = render_style(source, min(max(size, SMALLEST), LARGEST))
-        return _from_array(drawn, source)
+        return _from_array(_drawn(source, min(max(size, SMALLEST), LARGEST)), source)
     return opaque(as_picture(source))
+
+
+@lru_cache(maxsize=1)
+def _drawn(name: str, size: int) -> np.ndarray[Any, Any]:
+    """Kept, since a laboratory asks for the same one for every painting; it takes a second."""
+    return render_style(name, size)
 
 
 def is_name_of_style(text: str) -> bool:
