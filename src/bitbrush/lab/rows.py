@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..atomic import write_atomically
 from ..errors import InputError
+from .frontier import compared
 from .judge import Distances
 from .plan import Cell, Sources
 
@@ -200,5 +201,15 @@ def _means(rows: Iterable[tuple[Key, Row]], of: str | Value) -> dict[Key, float]
 
 def mean_of_ratios(rows: Iterable[Row], of: str | Value) -> float | None:
     """The geometric mean, for figures that are ratios; None if no row has a positive one."""
-    found = [value for value in values(rows, of) if value > 0]
+    found = _ratios(rows, of)
     return geometric_mean(found) if found else None
+
+
+def told_mean(rows: Iterable[Row], of: str | Value) -> str | None:
+    """That mean with its 95 % interval, of rows that are each of another pair."""
+    found = _ratios(rows, of)
+    return compared(found).text() if found else None
+
+
+def _ratios(rows: Iterable[Row], of: str | Value) -> list[float]:
+    return [value for value in values(rows, of) if value > 0]

@@ -87,7 +87,7 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
         known = {c: [s for s in own.values() if s is not None] for c, own in scores.items()}
         means = {choice: geometric_mean(found) for choice, found in known.items() if found}
         for choice in sorted(means, key=lambda choice: means[choice]):
-            lines.append([network, *choice, means[choice], len(known[choice])])
+            lines.append([network, *choice, compared(known[choice]).text(), len(known[choice])])
         if means:
             figures.append(
                 Figure(
@@ -107,7 +107,8 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
         "By combination",
         ["network", "content taps", "style taps", "style at equal content", "pairs"],
         lines,
-        "Geometric means over the pairs on which a painting lies within the frontier's reach.",
+        "Geometric means, with 95 % intervals, over the pairs on which a painting lies within the "
+        "frontier's reach.",
     )
     return Findings(verdicts, [table], figures)
 

@@ -11,7 +11,7 @@ from ..frontiers import against, frontiers_of, reference_cells
 from ..plan import Cell, Sources
 from ..report import Findings, Table, Verdict
 from ..report.verdicts import all_or_none, outcome
-from ..rows import Row, by_pair, mean_of_ratios, middle, over_pairs
+from ..rows import Row, by_pair, middle, over_pairs, told_mean
 from . import Lesson, Request
 
 KINDS = ("max", "average")
@@ -89,10 +89,10 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     [
                         network,
                         kind,
-                        mean_of_ratios(own, style),
+                        told_mean(own, style),
                         middle(own, "style_distance"),
                         middle(own, "content_distance"),
-                        mean_of_ratios(own, grid),
+                        told_mean(own, grid),
                         middle(own, "noise"),
                     ]
                 )
@@ -131,8 +131,8 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     "noise",
                 ],
                 lines,
-                "Style at equal content and grid are geometric means over the pairs, the others "
-                "medians.",
+                "Style at equal content and grid are geometric means with their 95 % intervals, the "
+                "others medians.",
             )
         ],
     )

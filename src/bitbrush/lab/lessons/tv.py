@@ -12,7 +12,7 @@ from ..plan import Cell, Sources
 from ..report import Figure, Findings, Table, Verdict
 from ..report.plots import curves
 from ..report.verdicts import all_or_none, opposite
-from ..rows import Row, by_pair, mean_of_ratios, middle
+from ..rows import Row, by_pair, mean_of_ratios, middle, told_mean
 from . import Lesson, Request
 
 USUAL = PaintSettings.tv_weight
@@ -58,6 +58,10 @@ def _name(times: float) -> str:
 def findings(request: Request, rows: Sequence[Row]) -> Findings:
     """Curves, the best weight of each network, and whether binary networks alone need it."""
     frontiers = frontiers_of(rows)
+
+    def at_equal_content(row: Row) -> float | None:
+        return against(row, frontiers)
+
     lines: list[list[str | float | None]] = []
     curves_of: dict[str, dict[str, list[tuple[float, float]]]] = {"style": {}, "noise": {}}
     needs: dict[str, bool | None] = {}
@@ -66,13 +70,13 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
         scores: dict[float, Scores] = {}
         for times in TIMES:
             own = [r for r in rows if r.fact("network") == network and r.fact("times") == times]
-            style = mean_of_ratios(own, lambda row: against(row, frontiers))
+            style = mean_of_ratios(own, at_equal_content)
             noise = middle(own, "noise")
             lines.append(
                 [
                     network,
                     _name(times),
-                    style,
+                    told_mean(own, at_equal_content),
                     middle(own, "style_distance"),
                     middle(own, "content_distance"),
                     noise,
@@ -146,7 +150,8 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     "grid",
                 ],
                 lines,
-                "Medians over the pairs; style at equal content is a geometric mean.",
+                "Medians over the pairs; of style at equal content the geometric mean with its "
+                "95 % interval.",
             )
         ],
     )
