@@ -131,8 +131,8 @@ def findings(request: Request, rows: Sequence[Row]) -> Findings:
                     "noise",
                 ],
                 lines,
-                "Style at equal content and grid are geometric means with their 95 % intervals, the "
-                "others medians.",
+                "Style at equal content and grid: geometric means with 95 % intervals; the others: "
+                "medians.",
             )
         ],
     )
