@@ -112,7 +112,7 @@ def compared(ratios: Sequence[float]) -> Comparison:
     """The geometric mean of ratios, one for each pair, and how sure it is.
 
     The interval takes their logarithms for normal and the pairs for independent. Those that share
-    a picture are not quite, so that it is rather too narrow; `plan.sources_of` makes others, too.
+    a picture are not quite, so that it is rather too narrow; pairs made one to one share none.
 
     Source: Student 1908.
     """
